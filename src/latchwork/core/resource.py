@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from latchwork.core.show import show
 from latchwork.errors import ResourceError
 
 RESOURCES_PER_TASK_MAX = 64
@@ -25,31 +26,29 @@ class LockSet(NamedTuple):
     def conflicts_with(self, other: LockSet) -> bool:
         """Return whether the two sets share a resource that at least one of them asks exclusively."""
         mine, theirs = set(self.exclusive), set(other.exclusive)
-        return not (
-            mine.isdisjoint(theirs) and mine.isdisjoint(other.shared) and theirs.isdisjoint(self.shared)
-        )
+        return not (mine.isdisjoint(theirs) and mine.isdisjoint(other.shared) and theirs.isdisjoint(self.shared))
 
 
 def check_name(name: object) -> str:
     """Return ``name`` if it can be a resource name, else raise ResourceError saying why not."""
     if not isinstance(name, str):
         raise ResourceError(
-            f"a resource name must be a str, got {type(name).__name__} ({name!r:.80}); convert it yourself"
+            f"a resource name must be a str, got {type(name).__name__} ({show(name)}); convert it yourself"
         )
     if not name:
         raise ResourceError("a resource name must not be empty; leave the entry out if there is no resource")
     if len(name) > RESOURCE_NAME_CHARS_MAX:
         raise ResourceError(
-            f"resource name {name[:40]!r}… has {len(name)} characters, the limit is "
+            f"resource name {show(name, 40)} has {len(name)} characters, the limit is "
             f"{RESOURCE_NAME_CHARS_MAX}; name long things by a digest"
         )
     if "\x00" in name:
-        raise ResourceError(f"resource name {name!r:.80} holds a NUL character, which PostgreSQL cannot store")
+        raise ResourceError(f"resource name {show(name)} holds a NUL character, which PostgreSQL cannot store")
     try:
         name.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ResourceError(
-            f"resource name {name!r:.80} holds a lone surrogate at {error.start}, which is not valid UTF-8"
+            f"resource name {show(name)} holds a lone surrogate at {error.start}, which is not valid UTF-8"
         ) from None
     return name
 
@@ -58,7 +57,7 @@ def normalise(exclusive: Iterable[str] = (), shared: Iterable[str] = ()) -> Lock
     """Return the normal lock set of the given names. Raises ResourceError for a bad name or more than 64 names."""
     for what, given in (("exclusive", exclusive), ("shared", shared)):
         if isinstance(given, (str, bytes)):
-            raise ResourceError(f"{what} must be a list of names, got the single value {given!r:.80}; write [{given!r:.80}]")
+            raise ResourceError(f"{what} must be a list of names, got the single value {show(given)}; write [name]")
     mine = {check_name(name) for name in exclusive}
     others = {check_name(name) for name in shared} - mine
     if len(mine) + len(others) > RESOURCES_PER_TASK_MAX:
