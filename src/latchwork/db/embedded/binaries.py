@@ -62,7 +62,7 @@ def check_folder(folder: Path) -> Path:
 
 
 def major_version(folder: Path) -> int:
-    """Return the major version of the ``postgres`` in ``folder``, as it says itself. Raises ConfigError if it does not."""
+    """Return the major version of the ``postgres`` in ``folder``. Raises ConfigError if it does not tell."""
     program = folder / "postgres"
     try:
         answer = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603

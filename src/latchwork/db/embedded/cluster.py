@@ -75,7 +75,7 @@ class Embedded:
     ) -> Self:
         """Return a hold on the server of ``data_dir``, which is made and started if need be.
 
-        ``binaries`` is as in ``find_binaries``. ``port``: listen on 127.0.0.1 too. ``settings``: PostgreSQL's own, by name.
+        ``binaries`` is as in ``find_binaries``. ``port``: listen on 127.0.0.1 too. ``settings``: PostgreSQL's own.
         ``grace_s``: how long the server stays when the last hold is gone. ``temporary``: then delete what was made in
         the folder. A server that runs already keeps the settings, grace and binaries it was started with.
 
