@@ -10,6 +10,8 @@ import pytest
 
 SEED_VARIABLE = "LATCHWORK_TEST_SEED"
 
+pytest_plugins = ["tests.support.postgres"]
+
 # No test may fail because the machine is slow, so Hypothesis sets no deadline for an example.
 hypothesis.settings.register_profile(
     "latchwork", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
