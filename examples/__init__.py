@@ -1,0 +1,1 @@
+"""Programs written with Latchwork. Run them from the root of the checkout."""
