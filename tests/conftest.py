@@ -10,7 +10,7 @@ import pytest
 
 SEED_VARIABLE = "LATCHWORK_TEST_SEED"
 
-pytest_plugins = ["tests.support.postgres"]
+pytest_plugins = ["tests.support.postgres", "tests.support.embedded"]
 
 # No test may fail because the machine is slow, so Hypothesis sets no deadline for an example.
 hypothesis.settings.register_profile(

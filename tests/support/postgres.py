@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,16 +126,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Postgres]]:
+def _servers() -> Iterator[Callable[[int], Postgres]]:
     """Servers by version, started when they are first asked for and kept for the session."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # the one that all workers share
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)  # the workers of one run share it
+    # Not in pytest's own folder, which only its owner may enter: the server may have to run as another user.
+    folder = Path(tempfile.gettempdir())
     servers: dict[int, Postgres] = {}
 
     def server(major: int) -> Postgres:
         if major not in servers:
-            servers[major] = Postgres(major, folder / f"postgres-{major}")
+            servers[major] = Postgres(major, folder / f"latchwork-tests-{run[:16]}-{major}")
         return servers[major]
 
     yield server

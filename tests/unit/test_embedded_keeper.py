@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from latchwork.db.embedded.identity import Identity, choose_identity
+from latchwork.db.embedded.identity import Identity, choose_identity, let_in
 from latchwork.db.embedded.keeper import clear_run_folder, make_run_folder, remove_all, take_lock
 from latchwork.db.embedded.server import check_port, drop_stale_pid_file
 from latchwork.db.embedded.spec import Failure, Ready, Refusal, Spec, decode, encode
@@ -113,3 +113,12 @@ def test_who_may_not_run_postgres_and_has_no_way_out_is_told_so(monkeypatch: pyt
     monkeypatch.setattr(os, "geteuid", lambda: 54_321)
     with pytest.raises(Failure, match="as uid 54321, which has no passwd entry"):
         choose_identity([])
+
+
+def test_a_folder_that_the_other_user_could_not_enter_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir(0o700)
+    inside = tmp_path / "private" / "data"
+    inside.mkdir()
+    with pytest.raises(Failure, match=r"who may not enter a folder above .*/private/data; choose a data folder"):
+        let_in(Identity("setuid", os.geteuid(), os.getegid()), spec_of(inside))
+    assert let_in(WE, spec_of(inside)) == spec_of(inside), "who stays the same needs no way in"

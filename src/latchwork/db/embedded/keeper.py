@@ -111,15 +111,18 @@ def keep(spec: Spec, identity: Identity, run: Path, lock: int, listener: socket.
 
 
 def serve(listener: socket.socket, server: subprocess.Popen[bytes], ready: Ready, grace_s: float) -> str:
-    """Answer and count users until nobody is left for ``grace_s`` or the server has ended. Returns why it ended."""
+    """Answer and count users until nobody is left for ``grace_s`` or the server has ended. Returns why it ended.
+
+    The first user, who has just started us, may take longer to come.
+    """
     users: dict[int, socket.socket] = {}
     server_fd = os.pidfd_open(server.pid)
     poll = select.poll()
     for fd in (listener.fileno(), server_fd):
         poll.register(fd, select.POLLIN)
-    empty_since = time.monotonic()
+    end = time.monotonic() + max(grace_s, FIRST_USER_LIMIT_S)
     while True:
-        left_s = grace_s - (time.monotonic() - empty_since)
+        left_s = end - time.monotonic()
         if not users and left_s <= 0:
             return "the last user is gone, stopping"
         for fd, _ in poll.poll(None if users else left_s * 1000):
@@ -133,7 +136,7 @@ def serve(listener: socket.socket, server: subprocess.Popen[bytes], ready: Ready
             elif not heard(users[fd]):
                 poll.unregister(fd)
                 users.pop(fd).close()
-                empty_since = time.monotonic()
+                end = time.monotonic() + grace_s
 
 
 def tell(user: socket.socket, answer: Ready | Refusal) -> None:
