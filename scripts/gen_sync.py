@@ -23,10 +23,13 @@ ROOT = Path(__file__).parents[1]
 MODULES = {
     "src/latchwork/db/async_store.py": "src/latchwork/db/store.py",
     "src/latchwork/async_client.py": "src/latchwork/client.py",
+    "src/latchwork/async_waiter.py": "src/latchwork/waiter.py",
+    "src/latchwork/async_waiter.py": "src/latchwork/waiter.py",
 }
 
 # The one table of names.
 NAMES = {
+    "AbstractAsyncContextManager": "AbstractContextManager",
     "AsyncClient": "Client",
     "AsyncConnection": "Connection",
     "AsyncConnectionPool": "ConnectionPool",
@@ -39,17 +42,26 @@ NAMES = {
     "AsyncPipeline": "Pipeline",
     "AsyncStore": "Store",
     "AsyncTransaction": "Transaction",
+    "AsyncWaiter": "Waiter",
+    "AsyncWaiter": "Waiter",
     "StopAsyncIteration": "StopIteration",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "__aiter__": "__iter__",
     "__anext__": "__next__",
     "aclosing": "closing",
+    "aevent_wait": "event_wait",
+    "aevent_wait": "event_wait",
     "aiter": "iter",
     "anext": "next",
+    "aspawn": "spawn",
+    "enter_async_context": "enter_context",
     "async_client": "client",
     "async_store": "store",
+    "async_waiter": "waiter",
+    "async_waiter": "waiter",
     "asynccontextmanager": "contextmanager",
+    "aspawn": "spawn",
     "asyncio.Condition": "threading.Condition",
     "asyncio.Event": "threading.Event",
     "asyncio.Lock": "threading.Lock",
@@ -106,7 +118,9 @@ def tidied(text: str, path: Path) -> str:
     ruff = [sys.executable, "-m", "ruff"]
     name = ["--stdin-filename", str(path), "-"]
     for command in (["check", "--select", "F401,F811,I001", "--fix-only", "--quiet"], ["format"]):
-        done = subprocess.run([*ruff, *command, *name], input=text, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*ruff, *command, *name], input=text, cwd=ROOT, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise SyncError(f"ruff {command[0]} cannot read the sync form for {path}: {done.stderr.strip()}")
         text = done.stdout

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from latchwork.core.resource import LockSet
-from latchwork.core.states import COMPLETED, FINAL
+from latchwork.core.states import COMPLETED, FINAL, WAITING
 
 PRIORITY_MAX = 1_000
 TASK_NAME_CHARS_MAX = 200
@@ -95,9 +95,34 @@ class Task(NamedTuple):
     @property
     def blocked(self) -> bool:
         """Whether the task still waits for a lock."""
-        return self.state == "waiting" and self.unblocked_at is None
+        return self.state == WAITING and self.unblocked_at is None
 
     @property
     def ready(self) -> bool:
         """Whether the task holds all its locks and waits for a slot."""
-        return self.state == "waiting" and self.unblocked_at is not None
+        return self.state == WAITING and self.unblocked_at is not None
+
+
+def placed(task: NewTask, ticket: int, ready: bool, created_at: float) -> Task:
+    """Return the Task that a dispatch has just stored."""
+    return Task(
+        id=task.id,
+        name=task.name,
+        state=WAITING,
+        priority=task.priority,
+        attempt=0,
+        exclusive=task.locks.exclusive,
+        shared=task.locks.shared,
+        ticket=ticket,
+        created_at=created_at,
+        unblocked_at=created_at if ready else None,
+        started_at=None,
+        finished_at=None,
+        node=None,
+        parent=task.parent,
+        timeout_s=task.timeout_s,
+        payload=task.payload,
+        result=None,
+        error=None,
+        output=None,
+    )

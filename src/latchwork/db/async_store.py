@@ -1,0 +1,249 @@
+"""The store: every statement the client library and the node send, one method each. The only speaker of SQL.
+
+A store works on a pool (a client's) or on one connection (a node's); it takes a *source* that hands out a connection.
+Statements are single function calls in autocommit: one round trip, one commit, nothing pinned in a pooler.
+
+Failures: the driver's errors become ours (``db/errors.py``). A dispatch whose connection broke is repeated once under the
+same ids, told that it is a repetition, so an unknown outcome never makes a second task. A deadlock or a serialization
+failure (the engine's own lock order allows none) is retried and counted in ``retries``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, AsyncContextManager
+
+import psycopg
+from psycopg import AsyncConnection
+
+from latchwork.core.task import Advance, Claimed, Finish, NewTask, Task
+from latchwork.db import sql_files
+from latchwork.db.errors import is_lost, translate
+from latchwork.db.migrate import latest
+from latchwork.db.records import AppRow, LockRow, Stored, app_row, lock_row, task_from_row, tasks_json
+from latchwork.errors import SchemaMismatch
+
+Source = Callable[[], AsyncContextManager[AsyncConnection[Any]]]
+
+TASKS_PER_CALL_MAX = 1_000
+RETRIES_MAX = 5
+_RETRIED = ("40P01", "40001")
+
+
+class AsyncStore:
+    """All statements on one schema, over connections from ``source``."""
+
+    def __init__(self, source: Source, dsn: str, schema: str = sql_files.SCHEMA_DEFAULT) -> None:
+        self.dsn = dsn
+        self.schema = sql_files.check_schema(schema)
+        self.retries = 0
+        self._source = source
+
+    async def check_schema(self) -> None:
+        """Raise SchemaMismatch unless the schema is at exactly the version of this code."""
+        found = (await self._rows("schema_version", {}))[0][0]
+        if found != latest():
+            todo = "run `latchwork migrate`" if (found or 0) < latest() else "update Latchwork"
+            raise SchemaMismatch(f"schema {self.schema!r} is at version {found}, this code needs {latest()}: {todo}")
+
+    async def dispatch(
+        self, tasks: Sequence[NewTask], *, again: bool = False, conn: AsyncConnection[Any] | None = None
+    ) -> list[Stored]:
+        """Store tasks and take their places in line: one call for each 1,000. On ``conn`` they are part of its transaction.
+
+        Raises IdConflict for an id that exists (unless ``again``), IsolationError on a ``conn`` above READ COMMITTED.
+        """
+        stored: list[Stored] = []
+        for start in range(0, len(tasks), TASKS_PER_CALL_MAX):
+            stored += await self._dispatch_batch(tasks[start : start + TASKS_PER_CALL_MAX], again, conn)
+        return stored
+
+    async def _dispatch_batch(
+        self, tasks: Sequence[NewTask], again: bool, conn: AsyncConnection[Any] | None
+    ) -> list[Stored]:
+        values = {"tasks": tasks_json(tasks), "again": again, "hint": "look" if conn is None else "tell"}
+        if conn is not None:
+            return [Stored(*row) for row in await self._execute(conn, "dispatch", values)]
+        try:
+            rows = await self._run("dispatch", values)
+        except psycopg.Error as error:
+            if not is_lost(error):
+                raise translate(error, self.dsn) from error
+            rows = await self._rows("dispatch", {**values, "again": True})
+        return [Stored(*row) for row in rows]
+
+    async def advance(
+        self,
+        node: str,
+        names: Sequence[str],
+        finished: Sequence[Finish],
+        want: int,
+        *,
+        sleep: bool = False,
+        notify: bool = True,
+    ) -> Advance:
+        """Retire ``finished``, release, grant, and claim up to ``want`` ready tasks of ``names`` for ``node``."""
+        values = {
+            "node": node,
+            "names": list(names),
+            "finished": _finished_json(finished) if finished else None,
+            "want": want,
+            "sleep": sleep,
+            "notify": notify,
+        }
+        claimed, refused, canceling, settle_ms, more, _wake = (await self._rows("advance", values))[0]
+        return Advance(
+            claimed=_claimed(claimed) if claimed else (),
+            refused=tuple(refused or ()),
+            canceling=tuple(canceling or ()),
+            settle_ms=settle_ms,
+            more=more,
+        )
+
+    async def settle(self, node: str, *, notify: bool = True) -> int | None:
+        """Look again at lines that wait for a stranger's transaction. Returns the milliseconds until the next look."""
+        due: int | None = (await self._rows("settle", {"node": node, "notify": notify}))[0][0]
+        return due
+
+    async def cancel(self, task_id: str, reason: str | None = None) -> str | None:
+        """Cancel a task; return its state afterwards (``canceling`` while it runs), or None if there is none."""
+        while True:
+            state: str | None = (await self._rows("cancel", {"id": task_id, "reason": reason}))[0][0]
+            if state != "busy":
+                return state
+
+    async def get(self, task_id: str) -> Task | None:
+        """Return the task, waiting or final, or None."""
+        rows = await self._rows("get_task", {"id": task_id})
+        return task_from_row(rows[0]) if rows else None
+
+    async def tasks(
+        self,
+        *,
+        state: Sequence[str] | None = None,
+        name: str | None = None,
+        resource: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[Task]:
+        """Return tasks, newest first. ``before`` is the last id of the page before."""
+        values = {
+            "state": list(state) if state else None,
+            "name": name,
+            "resource": resource,
+            "before": before,
+            "limit": limit,
+        }
+        return [task_from_row(row) for row in await self._rows("list_tasks", values)]
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many tasks stand in each state; waiting ones as ``blocked`` and ``ready``."""
+        return dict(await self._rows("count_tasks", {}))
+
+    async def final_ids(self, ids: Sequence[str]) -> list[str]:
+        """Return which of ``ids`` are final."""
+        return [row[0] for row in await self._rows("final_ids", {"ids": list(ids)})]
+
+    async def known_ids(self, ids: Sequence[str]) -> set[str]:
+        """Return which of ``ids`` exist."""
+        return {row[0] for row in await self._rows("known_ids", {"ids": list(ids)})}
+
+    async def locks(self, resource: str | None = None, limit: int = 1_000) -> list[LockRow]:
+        """Return the lines by resource and place."""
+        return [lock_row(row) for row in await self._rows("list_locks", {"resource": resource, "limit": limit})]
+
+    async def apps(self) -> list[AppRow]:
+        """Return the processes with a record, the oldest first."""
+        return [app_row(row) for row in await self._rows("list_apps", {})]
+
+    async def join(self, record: dict[str, Any]) -> None:
+        """Make the record of a node: id, name, host, pid, slots, version, tasks."""
+        await self._run_translated("join_node", record)
+        await self._run_translated("ensure_history", {})
+
+    async def beat(self, app_id: str, state: str, running: int) -> None:
+        """Write the heartbeat of a process."""
+        await self._run_translated("beat", {"id": app_id, "state": state, "running": running})
+
+    async def leave(self, app_id: str) -> None:
+        """Delete the record of a process that stops."""
+        await self._run_translated("leave", {"id": app_id})
+
+    async def watch(self, app_id: str, ids: Sequence[str]) -> None:
+        """Ask for a hint to ``app_id`` when these tasks end."""
+        await self._run_translated("watch", {"app": app_id, "ids": list(ids)})
+
+    async def unwatch(self, app_id: str, ids: Sequence[str]) -> None:
+        """Take the wish for hints back."""
+        await self._run_translated("unwatch", {"app": app_id, "ids": list(ids)})
+
+    async def _rows(self, name: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        try:
+            return await self._run(name, values)
+        except psycopg.Error as error:
+            raise translate(error, self.dsn) from error
+
+    async def _run_translated(self, name: str, values: dict[str, Any]) -> None:
+        await self._rows(name, values)
+
+    async def _run(self, name: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        for left in range(RETRIES_MAX, -1, -1):
+            try:
+                async with self._source() as conn:
+                    return await self._fetch(conn, name, values)
+            except psycopg.Error as error:
+                if error.sqlstate not in _RETRIED or not left:
+                    raise
+                self.retries += 1
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def _execute(
+        self, conn: AsyncConnection[Any], name: str, values: dict[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        try:
+            return await self._fetch(conn, name, values)
+        except psycopg.Error as error:
+            raise translate(error, self.dsn) from error
+
+    async def _fetch(self, conn: AsyncConnection[Any], name: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        cursor = await conn.execute(sql_files.query(name, self.schema), values)
+        return await cursor.fetchall() if cursor.description else []
+
+
+@asynccontextmanager
+async def one_connection(dsn: str) -> AsyncIterator[AsyncConnection[Any]]:
+    """Open one autocommit connection for a while. Raises ours, not the driver's, if it can't be had."""
+    try:
+        conn = await AsyncConnection.connect(dsn, autocommit=True, connect_timeout=10)
+    except psycopg.Error as error:
+        raise translate(error, dsn) from error
+    async with conn:
+        yield conn
+
+
+@asynccontextmanager
+async def lend(conn: AsyncConnection[Any]) -> AsyncIterator[AsyncConnection[Any]]:
+    """A source of connections that always hands out ``conn`` and leaves it open."""
+    yield conn
+
+
+async def is_pooled(conn: AsyncConnection[Any], schema: str) -> bool:
+    """Return whether a pooler stands between: the server's process is not the one the connection was told."""
+    cursor = await conn.execute(sql_files.query("backend_pid", schema))
+    row = await cursor.fetchone()
+    return row is None or row[0] != conn.info.backend_pid
+
+
+def _claimed(text: str) -> tuple[Claimed, ...]:
+    return tuple(Claimed(**row) for row in json.loads(text))
+
+
+def _finished_json(finished: Sequence[Finish]) -> str:
+    return "[" + ",".join(_outcome_json(outcome) for outcome in finished) + "]"
+
+
+def _outcome_json(outcome: Finish) -> str:
+    head = json.dumps({"id": outcome.id, "token": outcome.token, "state": outcome.state, "output": outcome.output})
+    return f'{head[:-1]},"result":{outcome.result or "null"},"error":{outcome.error or "null"}}}'

@@ -1,0 +1,45 @@
+-- Grant what can be granted in each of the lines, and make tasks ready whose last lock came. Returns their names.
+--
+-- Promise: after it, in every line given, the first request is granted, and with a shared one first also all shared
+-- ones before the first exclusive. Costs O(log n) a line plus what it grants: see facts (a) to (c) in tables.sql.
+-- The caller holds the grant latch of each line, so of several releases one sees that it is the last.
+-- Lock order: grant latches (caller's), then request and task rows. Only granters under the same latches touch these.
+CREATE OR REPLACE FUNCTION latchwork.grant_lines(p_resources text[]) RETURNS text[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_ready text[];
+BEGIN
+    WITH line AS MATERIALIZED (
+        SELECT r.resource, w.ticket, w.exclusive, h.ticket AS head, h.exclusive AS head_exclusive
+          FROM unnest(p_resources) AS r (resource)
+         CROSS JOIN LATERAL (SELECT q.ticket, q.exclusive FROM latchwork.lock_request q
+                              WHERE q.resource = r.resource AND NOT q.granted
+                              ORDER BY q.resource, q.ticket LIMIT 1) w
+         CROSS JOIN LATERAL (SELECT q.ticket, q.exclusive FROM latchwork.lock_request q
+                              WHERE q.resource = r.resource ORDER BY q.resource, q.ticket LIMIT 1) h
+    ), due AS MATERIALIZED (
+        SELECT l.resource, l.ticket FROM line l WHERE l.exclusive AND l.ticket = l.head
+        UNION ALL
+        SELECT l.resource, s.ticket FROM line l
+         CROSS JOIN LATERAL (SELECT q.ticket FROM latchwork.lock_request q
+                              WHERE q.resource = l.resource AND NOT q.granted AND NOT q.exclusive
+                                AND q.ticket < coalesce((SELECT e.ticket FROM latchwork.lock_request e
+                                                          WHERE e.resource = l.resource AND NOT e.granted AND e.exclusive
+                                                          ORDER BY e.resource, e.ticket LIMIT 1), 9223372036854775807)) s
+         WHERE NOT l.exclusive AND NOT l.head_exclusive
+    ), hit AS (
+        UPDATE latchwork.lock_request q SET granted = true FROM due d
+         WHERE q.resource = d.resource AND q.ticket = d.ticket AND NOT q.granted
+        RETURNING q.task
+    ), task AS MATERIALIZED (
+        -- in one order for all granters: two of them may hold different lines of the same task
+        SELECT h.task, count(*) AS n FROM hit h GROUP BY h.task ORDER BY h.task
+    ), freed AS (
+        UPDATE latchwork.task t
+           SET pending = t.pending - h.n, unblocked_at = CASE WHEN t.pending = h.n THEN clock_timestamp() END
+          FROM task h WHERE t.id = h.task AND t.state = 'waiting'
+        RETURNING t.name, t.pending
+    )
+    SELECT array_agg(f.name) INTO v_ready FROM freed f WHERE f.pending = 0;
+    RETURN v_ready;
+END $$;

@@ -1,0 +1,1 @@
+SELECT latchwork.cancel(%(id)s::uuid, %(reason)s)

@@ -1,0 +1,1 @@
+SELECT latchwork.ensure_history()

@@ -1,0 +1,1 @@
+SELECT version, checksum FROM latchwork.migration ORDER BY version

@@ -1,0 +1,2 @@
+-- The newest migration that this schema has seen.
+SELECT max(version) FROM latchwork.migration
