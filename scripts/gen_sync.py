@@ -24,7 +24,6 @@ MODULES = {
     "src/latchwork/db/async_store.py": "src/latchwork/db/store.py",
     "src/latchwork/async_client.py": "src/latchwork/client.py",
     "src/latchwork/async_waiter.py": "src/latchwork/waiter.py",
-    "src/latchwork/async_waiter.py": "src/latchwork/waiter.py",
 }
 
 # The one table of names.
@@ -43,14 +42,12 @@ NAMES = {
     "AsyncStore": "Store",
     "AsyncTransaction": "Transaction",
     "AsyncWaiter": "Waiter",
-    "AsyncWaiter": "Waiter",
     "StopAsyncIteration": "StopIteration",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "__aiter__": "__iter__",
     "__anext__": "__next__",
     "aclosing": "closing",
-    "aevent_wait": "event_wait",
     "aevent_wait": "event_wait",
     "aiter": "iter",
     "anext": "next",
@@ -59,9 +56,7 @@ NAMES = {
     "async_client": "client",
     "async_store": "store",
     "async_waiter": "waiter",
-    "async_waiter": "waiter",
     "asynccontextmanager": "contextmanager",
-    "aspawn": "spawn",
     "asyncio.Condition": "threading.Condition",
     "asyncio.Event": "threading.Event",
     "asyncio.Lock": "threading.Lock",
@@ -143,7 +138,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     check = parser.parse_args().check
     try:
-        wanted = out_of_date(ROOT, {source: target for source, target in MODULES.items() if (ROOT / source).exists()})
+        wanted = out_of_date(ROOT, MODULES)
     except SyncError as error:
         print(f"gen_sync: {error}", file=sys.stderr)
         return 1

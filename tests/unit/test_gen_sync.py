@@ -89,11 +89,15 @@ def test_imports_that_became_unused_go() -> None:
 
 
 def test_an_import_that_was_there_is_not_doubled() -> None:
-    text = generate("import asyncio\nimport time\n\nasync def f() -> float:\n    await asyncio.sleep(1)\n    return time.time()\n")
+    text = generate(
+        "import asyncio\nimport time\n\nasync def f() -> float:\n    await asyncio.sleep(1)\n    return time.time()\n"
+    )
     assert text.count("import time") == 1
 
 
-@pytest.mark.parametrize("leftover", ["AsyncThing()", "asyncio.gather()", "async_things()", "x.AsyncThing", "awaitable()"])
+@pytest.mark.parametrize(
+    "leftover", ["AsyncThing()", "asyncio.gather()", "async_things()", "x.AsyncThing", "awaitable()"]
+)
 def test_a_name_without_a_twin_is_refused(leftover: str) -> None:
     with pytest.raises(SyncError, match=r"db/async_store\.py: .*give the name its twin in NAMES"):
         to_sync(f"X = 1\n{leftover}\n", "db/async_store.py")
@@ -113,7 +117,7 @@ def test_a_block_that_is_not_opened_and_closed_once_is_refused(source: str, line
 
 
 def test_source_that_is_no_python_is_refused() -> None:
-    with pytest.raises(SyncError, match="ruff format cannot read the sync form for .*: error: Failed to parse"):
+    with pytest.raises(SyncError, match=r"ruff format cannot read the sync form for .*: error: Failed to parse"):
         generate("def (:\n")
 
 

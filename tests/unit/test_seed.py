@@ -33,7 +33,7 @@ def run_probe(folder: Path, seed: str) -> str:
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_probe.py").write_text(PROBE)
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", str(folder)]
-    environment = {**os.environ, "LATCHWORK_TEST_SEED": seed}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LATCHWORK_TEST_SEED": seed}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     return next(line for line in done.stdout.splitlines() if "drawn:" in line)
 
