@@ -49,6 +49,7 @@ class TaskFunction(Generic[P, R]):
         self.__name__ = getattr(function, "__name__", definition.name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here and now, as if it were no task."""
         return self.__wrapped__(*args, **kwargs)
 
     def dispatch(self, *args: P.args, **kwargs: P.kwargs) -> Task:
@@ -96,7 +97,7 @@ class App:
     @classmethod
     def embedded(cls, folder: str | os.PathLike[str], **options: Any) -> App:
         """Return an app on the built-in PostgreSQL, with its data in ``folder``. Options as for ``App``."""
-        return cls(f"embedded:{os.path.abspath(folder)}", **options)
+        return cls(f"embedded:{os.fspath(folder)}", **options)
 
     @property
     def dsn(self) -> str:
@@ -124,7 +125,7 @@ class App:
         """Register a function, sync or async, as a task. With or without options; see ``Registry.register``.
 
         ``exclusive`` and ``shared`` are templates over the arguments, ``["repo:{repo}"]``, or a callable that gets the
-        bound arguments as one mapping. ``timeout_s``: wall time of one attempt. ``priority``: higher is claimed earlier.
+        bound arguments as one mapping. ``timeout_s``: wall time of one attempt. ``priority``: higher is claimed first.
         Raises InputError or ResourceError at once for what could not work later.
         """
         if function is not None:
@@ -167,7 +168,7 @@ class App:
         return (await self._adispatch([new], conn, again="id" in options))[0]
 
     def dispatch_many(self, calls: Iterable[Call], *, conn: Any = None) -> list[Task]:
-        """Store many tasks, in this order: one call for each 1,000, each of them all or nothing. See ``TaskFunction.call``."""
+        """Store many calls (``TaskFunction.call``) in this order: one statement a 1,000, each all or nothing."""
         return self._dispatch([self._new_task(call) for call in calls], conn, again=False)
 
     async def adispatch_many(self, calls: Iterable[Call], *, conn: Any = None) -> list[Task]:

@@ -91,18 +91,23 @@ class AsyncClient:
     async def wait(self, ids: Sequence[str], timeout_s: float | None) -> list[Task]:
         """Return the tasks once all are final. Raises WaitTimeout, TaskNotFound."""
         store = await self.store()
-        missing = set(ids) - await store.known_ids(ids)
-        if missing:
-            raise _not_found(sorted(missing)[0])
-        assert self._waiter is not None
-        if not await self._waiter.wait(ids, timeout_s):
-            final = set(await store.final_ids(ids))
-            if left := [task_id for task_id in ids if task_id not in final]:
+        found = await store.get_many(ids)
+        if missing := [task_id for task_id in ids if task_id not in found]:
+            raise _not_found(missing[0])
+        left = [task_id for task_id in ids if not found[task_id].final]
+        if left and not await self._wait_for(left, timeout_s):
+            final = set(await store.final_ids(left))
+            if late := [task_id for task_id in left if task_id not in final]:
                 raise WaitTimeout(
-                    f"{len(left)} of {len(ids)} tasks were not final after {timeout_s} s, the first is {left[0]}; "
+                    f"{len(late)} of {len(ids)} tasks were not final after {timeout_s} s, the first is {late[0]}; "
                     "they go on, wait again or cancel them"
                 )
-        return [await self.get(task_id) for task_id in ids]
+        found |= await store.get_many(left)
+        return [found[task_id] for task_id in ids]
+
+    async def _wait_for(self, ids: Sequence[str], timeout_s: float | None) -> bool:
+        assert self._waiter is not None
+        return await self._waiter.wait(ids, timeout_s)
 
     async def cancel(self, task_id: str, reason: str | None = None) -> Task:
         """Cancel the task and return it as it is then. Raises TaskNotFound."""
@@ -128,11 +133,13 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the pool. The next call opens it again."""
-        pool, self._pool, self._store, self._waiter = self._pool, None, None, None
+        waiter, self._waiter, self._store = self._waiter, None, None
+        if waiter is not None:
+            waiter.close()
+        pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
 
 
 def _not_found(task_id: str) -> TaskNotFound:
     return TaskNotFound(f"no task has the id {task_id!r}, neither waiting nor in the history")
-

@@ -14,6 +14,7 @@ Failures: a lost connection ends no wait; the loop goes on with a new one, with 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -26,7 +27,8 @@ from latchwork.db.async_store import AsyncStore, one_connection
 from latchwork.db.errors import translate
 from latchwork.errors import DatabaseError
 
-LOOK_GAP_S_MIN = 0.01
+LOOK_GAP_S_MAX = 0.01
+LINGER_S = 5.0  # how long the loop and its connection stay when nobody waits any more
 POLL_S_FIRST, POLL_S_MAX = 0.005, 0.25
 LISTENING_POLL_S_MAX = 1.0
 
@@ -43,6 +45,8 @@ class AsyncWaiter:
     """Waits for the end of tasks on behalf of everybody in this process. ``app_id`` names the channel of its hints."""
 
     def __init__(self, store: AsyncStore, app_id: str, listen_dsn: str | None) -> None:
+        self._closed = False
+        self._wanted_until = 0.0
         self._store = store
         self._app_id = app_id
         self._listen_dsn = listen_dsn
@@ -83,21 +87,28 @@ class AsyncWaiter:
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, 2.0)
 
+    def close(self) -> None:
+        """End the loop when it looks up next. Waits under way end with their time-out."""
+        self._closed = True
+
     async def _wanted(self) -> bool:
         async with self._guard:
-            self._running = bool(self._waits)
+            if self._waits:
+                self._wanted_until = time.monotonic() + LINGER_S
+            self._running = not self._closed and time.monotonic() < self._wanted_until
             return self._running
 
     async def _look_while_wanted(self, conn: AsyncConnection[Any] | None) -> None:
         delay_s, longest_s = POLL_S_FIRST, POLL_S_MAX if conn is None else LISTENING_POLL_S_MAX
         seen = 0
-        while self._waits:
-            found = await self._look()
+        while await self._wanted():
+            start = time.monotonic()
+            found = bool(self._waits) and await self._look()
             delay_s = POLL_S_FIRST if found or len(self._waits) > seen else min(2 * delay_s, longest_s)
             seen = len(self._waits)
-            if seen:
-                await asyncio.sleep(LOOK_GAP_S_MIN)
-                await self._pause(conn, delay_s)
+            # Looks take at most a third of the time, however fast the hints come.
+            await asyncio.sleep(min(LOOK_GAP_S_MAX, 2 * (time.monotonic() - start)))
+            await self._pause(conn, delay_s)
 
     async def _look(self) -> bool:
         self.looks += 1

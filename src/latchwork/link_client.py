@@ -1,4 +1,4 @@
-"""The client inside a task's process: the calls of an app, over the pipe to the node. See ``executor/link_store.py``."""
+"""The client inside a task's process: the calls of an app, over the pipe to the node (``executor/link_store.py``)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class LinkClient:
         if conn is not None:
             raise InputError("a task dispatches through its node, not on a connection of its own; leave conn out")
         stored = {row.id: row for row in self._store.dispatch(tasks, again=again)}
-        return [placed(task, stored[task.id].ticket, stored[task.id].ready, stored[task.id].created_at) for task in tasks]
+        return [
+            placed(task, stored[task.id].ticket, stored[task.id].ready, stored[task.id].created_at) for task in tasks
+        ]
 
     def get(self, task_id: str) -> Task:
         """Return the task as it is now. Raises TaskNotFound."""
@@ -64,7 +66,7 @@ class LinkClient:
         """Not for tasks."""
         raise _not_here("counts")
 
-    def locks(self, resource: str | None = None, limit: int = 1_000) -> NoReturn:
+    def locks(self, _resource: str | None = None, _limit: int = 1_000) -> NoReturn:
         """Not for tasks."""
         raise _not_here("locks")
 

@@ -28,7 +28,8 @@ from latchwork.db.errors import translate
 from latchwork.db.store import Store, one_connection
 from latchwork.errors import DatabaseError
 
-LOOK_GAP_S_MIN = 0.01
+LOOK_GAP_S_MAX = 0.01
+LINGER_S = 5.0  # how long the loop and its connection stay when nobody waits any more
 POLL_S_FIRST, POLL_S_MAX = 0.005, 0.25
 LISTENING_POLL_S_MAX = 1.0
 
@@ -45,6 +46,8 @@ class Waiter:
     """Waits for the end of tasks on behalf of everybody in this process. ``app_id`` names the channel of its hints."""
 
     def __init__(self, store: Store, app_id: str, listen_dsn: str | None) -> None:
+        self._closed = False
+        self._wanted_until = 0.0
         self._store = store
         self._app_id = app_id
         self._listen_dsn = listen_dsn
@@ -85,21 +88,28 @@ class Waiter:
                 time.sleep(delay_s)
                 delay_s = min(2 * delay_s, 2.0)
 
+    def close(self) -> None:
+        """End the loop when it looks up next. Waits under way end with their time-out."""
+        self._closed = True
+
     def _wanted(self) -> bool:
         with self._guard:
-            self._running = bool(self._waits)
+            if self._waits:
+                self._wanted_until = time.monotonic() + LINGER_S
+            self._running = not self._closed and time.monotonic() < self._wanted_until
             return self._running
 
     def _look_while_wanted(self, conn: Connection[Any] | None) -> None:
         delay_s, longest_s = POLL_S_FIRST, POLL_S_MAX if conn is None else LISTENING_POLL_S_MAX
         seen = 0
-        while self._waits:
-            found = self._look()
+        while self._wanted():
+            start = time.monotonic()
+            found = bool(self._waits) and self._look()
             delay_s = POLL_S_FIRST if found or len(self._waits) > seen else min(2 * delay_s, longest_s)
             seen = len(self._waits)
-            if seen:
-                time.sleep(LOOK_GAP_S_MIN)
-                self._pause(conn, delay_s)
+            # Looks take at most a third of the time, however fast the hints come.
+            time.sleep(min(LOOK_GAP_S_MAX, 2 * (time.monotonic() - start)))
+            self._pause(conn, delay_s)
 
     def _look(self) -> bool:
         self.looks += 1

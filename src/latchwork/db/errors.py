@@ -52,13 +52,17 @@ def translate(error: psycopg.Error, dsn: str) -> LatchworkError:
     if ours is not None:
         return ours(f"{first}. {hint}" if hint else first)
     if isinstance(error, _SCHEMA_MISSING):
-        return SchemaMismatch(f"the database has no such schema yet, or an older one ({first}): run `latchwork migrate`")
+        return SchemaMismatch(
+            f"the database has no such schema yet, or an older one ({first}): run `latchwork migrate`"
+        )
     if isinstance(error, psycopg.errors.UniqueViolation):
         return IdConflict(f"{first}; {error.diag.message_detail or ''}")
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
         return ConfigError(f"the DSN cannot be read: {first}")
     if is_lost(error):
-        return DatabaseUnavailable(f"the database at {redacted(dsn)!r} cannot be reached: {' '.join(str(error).split())}")
+        return DatabaseUnavailable(
+            f"the database at {redacted(dsn)!r} cannot be reached: {' '.join(str(error).split())}"
+        )
     if isinstance(error, (psycopg.DataError, psycopg.IntegrityError)):
         return InputError(first)
     return DatabaseError(f"{type(error).__name__}: {first}")

@@ -65,6 +65,7 @@ def task_from_row(row: Sequence[Any]) -> Task:
     """Return the row of the view ``task_page`` as a Task."""
     task = Task(*row)
     return task._replace(
+        id=str(task.id),
         exclusive=tuple(task.exclusive),
         shared=tuple(task.shared),
         result=json.loads(task.result) if task.result is not None else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from latchwork.errors import ConfigError
 
@@ -27,25 +27,15 @@ def check_schema(schema: str) -> str:
     return schema
 
 
-def _directory(folder: str) -> list[tuple[str, str]]:
-    found = [entry for entry in files("latchwork.db").joinpath(folder).iterdir() if entry.name.endswith(".sql")]
-    return sorted((entry.name, entry.read_text("utf-8")) for entry in found)
-
-
 def with_schema(text: str, schema: str) -> LiteralString:
     """Return the SQL ``text`` with the schema's name in it."""
-    text = _WORD.sub(lambda _: f'"{check_schema(schema)}"', text)
-    return cast("LiteralString", text)
+    quoted = f'"{check_schema(schema)}"'
+    return _WORD.sub(lambda _: quoted, text)
 
 
 def _directory(folder: str) -> list[tuple[str, str]]:
     found = [entry for entry in files("latchwork.db").joinpath(folder).iterdir() if entry.name.endswith(".sql")]
     return sorted((entry.name, entry.read_text("utf-8")) for entry in found)
-
-
-def with_schema(text: str, schema: str) -> LiteralString:
-    """Return the SQL ``text`` with the schema's name in it."""
-    return cast("LiteralString", str(_WORD.sub(lambda _: f'"{check_schema(schema)}"', text)))
 
 
 @lru_cache(maxsize=512)

@@ -4,17 +4,17 @@
 A store works on a pool (a client's) or on one connection (a node's); it takes a *source* that hands out a connection.
 Statements are single function calls in autocommit: one round trip, one commit, nothing pinned in a pooler.
 
-Failures: the driver's errors become ours (``db/errors.py``). A dispatch whose connection broke is repeated once under the
-same ids, told that it is a repetition, so an unknown outcome never makes a second task. A deadlock or a serialization
-failure (the engine's own lock order allows none) is retried and counted in ``retries``.
+Failures: the driver's errors become ours (``db/errors.py``). A dispatch whose connection broke is repeated once under
+the same ids, told that it is a repetition, so an unknown outcome never makes a second task. A deadlock or a
+serialization failure (the engine's own lock order allows none) is retried and counted in ``retries``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, ContextManager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import Connection
@@ -26,7 +26,7 @@ from latchwork.db.migrate import latest
 from latchwork.db.records import AppRow, LockRow, Stored, app_row, lock_row, task_from_row, tasks_json
 from latchwork.errors import SchemaMismatch
 
-Source = Callable[[], ContextManager[Connection[Any]]]
+Source = Callable[[], AbstractContextManager[Connection[Any]]]
 
 TASKS_PER_CALL_MAX = 1_000
 RETRIES_MAX = 5
@@ -52,7 +52,7 @@ class Store:
     def dispatch(
         self, tasks: Sequence[NewTask], *, again: bool = False, conn: Connection[Any] | None = None
     ) -> list[Stored]:
-        """Store tasks and take their places in line: one call for each 1,000. On ``conn`` they are part of its transaction.
+        """Store tasks and take their places in line, 1,000 a call. On ``conn`` they are part of its transaction.
 
         Raises IdConflict for an id that exists (unless ``again``), IsolationError on a ``conn`` above READ COMMITTED.
         """
@@ -115,8 +115,12 @@ class Store:
 
     def get(self, task_id: str) -> Task | None:
         """Return the task, waiting or final, or None."""
-        rows = self._rows("get_task", {"id": task_id})
-        return task_from_row(rows[0]) if rows else None
+        return (self.get_many([task_id])).get(task_id)
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Task]:
+        """Return those of the tasks that exist, by id."""
+        found = [task_from_row(row) for row in self._rows("get_tasks", {"ids": list(ids)})]
+        return {task.id: task for task in found}
 
     def tasks(
         self,
@@ -144,10 +148,6 @@ class Store:
     def final_ids(self, ids: Sequence[str]) -> list[str]:
         """Return which of ``ids`` are final."""
         return [row[0] for row in self._rows("final_ids", {"ids": list(ids)})]
-
-    def known_ids(self, ids: Sequence[str]) -> set[str]:
-        """Return which of ``ids`` exist."""
-        return {row[0] for row in self._rows("known_ids", {"ids": list(ids)})}
 
     def locks(self, resource: str | None = None, limit: int = 1_000) -> list[LockRow]:
         """Return the lines by resource and place."""

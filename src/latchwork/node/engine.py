@@ -211,21 +211,21 @@ async def _dispatch(store: AsyncStore, claimed: Claimed, params: dict[str, Any])
     return [list(row) for row in stored]
 
 
-async def _get(store: AsyncStore, claimed: Claimed, params: dict[str, Any]) -> Any:
+async def _get(store: AsyncStore, _claimed: Claimed, params: dict[str, Any]) -> Any:
     task = await store.get(check_id(params.get("id")))
     return task._asdict() if task else None
 
 
-async def _final_ids(store: AsyncStore, claimed: Claimed, params: dict[str, Any]) -> Any:
+async def _final_ids(store: AsyncStore, _claimed: Claimed, params: dict[str, Any]) -> Any:
     return await store.final_ids([check_id(task_id) for task_id in params.get("ids", ())])
 
 
-async def _cancel(store: AsyncStore, claimed: Claimed, params: dict[str, Any]) -> Any:
+async def _cancel(store: AsyncStore, _claimed: Claimed, params: dict[str, Any]) -> Any:
     reason = params.get("reason")
     return await store.cancel(check_id(params.get("id")), None if reason is None else str(reason))
 
 
-async def _tasks(store: AsyncStore, claimed: Claimed, params: dict[str, Any]) -> Any:
+async def _tasks(store: AsyncStore, _claimed: Claimed, params: dict[str, Any]) -> Any:
     known = {key: params.get(key) for key in ("name", "resource", "before") if params.get(key) is not None}
     states = [state for state in params.get("state") or () if state in ALL]
     limit = min(int(params.get("limit", 100)), PAGE_MAX)
