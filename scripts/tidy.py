@@ -113,7 +113,8 @@ EXECUTES = {"execute", "executemany", "copy", "stream"}
 # What only SQL puts together, in any case; and what opens a statement when it is written in capitals.
 SQL = re.compile(
     r"""
-    (?i: \b select \b .+ \b from \s+ (?!(?:the|an?|this|all)\b) [\w."{(]  |  ^ \s* select \s+ (?: \d | [\w.]+ \( | [*$%{] )
+    (?i: \b select \b .+ \b from \s+ (?!(?:the|an?|this|all)\b) [\w."{(]
+      | ^ \s* select \s+ (?: \d | [\w.]+ \( | [*$%{] )
       | \b insert \s+ into \s  |  \b delete \s+ from \s  |  \b update \s+ \S+ \s+ set \s
       | \b (?: create | alter | drop ) \s+ (?: or \s+ replace \s+ )? (?: unique \s+ | unlogged \s+ | temp \w* \s+ )?
            (?: table | index | schema | function | view | role | database | type | extension | trigger ) \s
@@ -145,7 +146,7 @@ def text_of(node: ast.AST) -> str:
 
 
 def built_statements(source: Source) -> Iterator[Offence]:
-    """A statement that is executed is constant; values travel as parameters, names through psycopg's Identifier."""
+    """An executed statement is constant; values travel as parameters, names through psycopg's Identifier."""
     for scope in (source.tree, *source.functions()):
         nodes = list(own_nodes(scope))
         assigned = {
