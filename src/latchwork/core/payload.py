@@ -151,7 +151,7 @@ def _check(value: Any, depth: int, left: int) -> int:
         left -= 3
         if not -_INFINITY < value < _INFINITY:
             raise _Bad(f"{value!r} is not JSON; pass None or text")
-    elif _uuid_class(value):
+    elif uuid_class(value):
         left -= 38
     else:
         raise _Bad(_why_not(value))
@@ -211,7 +211,7 @@ def _check_text(value: str) -> None:
         ) from None
 
 
-def _uuid_class(value: object) -> Any:
+def uuid_class(value: object) -> Any:
     """Return uuid.UUID if ``value`` is one (subclasses of drivers included). Importing it would cost every process."""
     for base in type(value).__mro__:
         if base.__name__ == "UUID" and base.__module__ == "uuid":
@@ -221,7 +221,7 @@ def _uuid_class(value: object) -> Any:
 
 def _uuid_text(value: object) -> str:
     """The encoder's way out for what it doesn't know: after the walk only UUIDs are left."""
-    return str(_uuid_class(value).__str__(value))
+    return str(uuid_class(value).__str__(value))
 
 
 _to_json = json.JSONEncoder(

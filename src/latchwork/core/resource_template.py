@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from string import Formatter
 from typing import NamedTuple
-from uuid import UUID
 
+from latchwork.core.payload import uuid_class
 from latchwork.core.resource import check_name
 from latchwork.core.show import show
 from latchwork.errors import ResourceError
@@ -81,8 +81,10 @@ def _check_field(text: str, field: str, spec: str, conversion: str | None, param
 
 
 def _as_text(text: str, parameter: str, value: object) -> str:
-    if type(value) is int or isinstance(value, UUID):
+    if type(value) is int:
         return str(value)
+    if (uuid := uuid_class(value)) is not None:
+        return str(uuid.__str__(value))
     what = "None" if value is None else f"a {type(value).__name__} ({show(value)})"
     raise ResourceError(
         f"resource template {show(text)}: argument {parameter} is {what}, and only a str, int or UUID can be "
