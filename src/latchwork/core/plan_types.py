@@ -111,7 +111,7 @@ class StartTemplate(NamedTuple):
 class Fork(NamedTuple):
     """Have so many children forked."""
 
-    count: int
+    children: int  # not `count`, which every tuple has as a method
 
 
 class Assign(NamedTuple):
