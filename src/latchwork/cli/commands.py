@@ -1,0 +1,38 @@
+"""The command line as a whole: what commands there are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from latchwork._version import __version__
+from latchwork.cli import look, migrating, node, tasks
+
+app = typer.Typer(
+    name="latchwork",
+    help="Tasks that name the resources they touch, exclusive or shared, on PostgreSQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("dev")(node.dev)
+app.command("worker")(node.worker)
+app.command("migrate")(migrating.migrate)
+app.add_typer(tasks.app, name="tasks")
+app.command("locks")(look.locks)
+app.command("workers")(look.workers)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"latchwork {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Tasks that name the resources they touch, exclusive or shared, on PostgreSQL."""

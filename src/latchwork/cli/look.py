@@ -1,0 +1,162 @@
+"""``latchwork locks`` and ``latchwork workers``: who holds and who waits, which nodes live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.text import Text
+
+from latchwork.cli.options import SCHEMA, Dsn, Json, Limit, Schema, open_app
+from latchwork.cli.output import console, print_json, rows_table, styled
+from latchwork.cli.text import duration, iso, line
+from latchwork.core.ids import created_ms
+from latchwork.db.records import AppRow, LockRow
+from latchwork.errors import InputError
+
+ALIVE_S = 15.0  # three heartbeats
+LINE_ROWS = 10
+PLAIN_COLUMNS_MIN = 100
+
+
+class Place(NamedTuple):
+    """One place in the line of one resource."""
+
+    row: LockRow
+    place: int  # from 1
+    what: str  # running | ready | canceling: it holds the lock; reserved; waits
+    since: float | None  # seconds since the epoch; None: its id does not tell
+
+
+def places(rows: Iterable[LockRow]) -> Iterator[Place]:
+    """Yield the places of all lines. ``rows`` are ordered by resource and ticket, each line from its first."""
+    for _, in_line in groupby(rows, key=lambda row: row.resource):
+        for number, row in enumerate(in_line, 1):
+            if row.unblocked_at is not None:
+                state = "ready" if row.state == "waiting" else row.state or "held"
+                yield Place(row, number, state, row.unblocked_at)
+            else:
+                yield Place(row, number, "reserved" if row.granted else "waits", _created(row.task))
+
+
+def _created(task_id: str) -> float | None:
+    try:
+        return created_ms(task_id) / 1000
+    except InputError:  # the caller chose an id of another kind
+        return None
+
+
+def locks(
+    resource: Annotated[str | None, typer.Option(help="Only this resource, with its whole line.")] = None,
+    limit: Limit = 1_000,
+    json: Json = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Show who holds each resource and who waits for it, in the order of the line."""
+    with open_app(dsn, schema) as latchwork:
+        rows = latchwork.locks(resource=resource, limit=limit)
+    now = time.time()
+    if json:
+        print_json({"locks": [_place_json(place, now) for place in places(rows)], "complete": len(rows) < limit})
+        return
+    if not rows:
+        print("nobody holds or waits for it" if resource else "no locks are held or waited for")
+        return
+    _print_lines(list(places(rows)), now, limit if resource else LINE_ROWS)
+    if len(rows) == limit:
+        print(f"\nthe first {limit} places; --limit shows more, --resource one line")
+
+
+def _print_lines(found: list[Place], now: float, rows_max: int) -> None:
+    out = console()
+    headers = [">#", "mode", "task is", ">for", "task", "name"]
+    cells: list[list[str | Text]] = []
+    for name, grouped in groupby(found, key=lambda place: place.row.resource):
+        in_line = list(grouped)
+        cells = [_cells(place, now) for place in in_line[:rows_max]]
+        out.print(Text(line(name), style="bold"))
+        out.print(rows_table(headers, cells, out.width))
+        if len(in_line) > rows_max:
+            out.print(Text(f"and {len(in_line) - rows_max} more; --resource shows the whole line", style="dim"))
+        out.print()
+    if any(place.what == "reserved" for place in found):
+        out.print(Text("reserved: its turn has come here, but it still waits for another of its locks", style="dim"))
+
+
+def _cells(place: Place, now: float) -> list[str | Text]:
+    since = None if place.since is None else now - place.since
+    row = place.row
+    return [str(place.place), row.mode, styled(place.what), duration(since), row.task, row.name or "–"]
+
+
+def _place_json(place: Place, now: float) -> dict[str, Any]:
+    row = place.row
+    return {
+        "resource": row.resource,
+        "place": place.place,
+        "mode": row.mode,
+        "status": place.what,
+        "holds": row.unblocked_at is not None,
+        "since": iso(place.since),
+        "for_s": None if place.since is None else round(max(0.0, now - place.since), 3),
+        "task": row.task,
+        "name": row.name,
+        "state": row.state,
+        "ticket": row.ticket,
+        "node": row.node,
+    }
+
+
+def is_alive(row: AppRow) -> bool:
+    """Return whether the process has written a heartbeat lately, by the database's clock."""
+    return row.heartbeat_age_s is not None and row.heartbeat_age_s <= ALIVE_S
+
+
+def workers(json: Json = False, dsn: Dsn = None, schema: Schema = SCHEMA) -> None:
+    """Show the nodes: which live, what they do, how many tasks they run."""
+    with open_app(dsn, schema) as latchwork:
+        found = [row for row in latchwork.workers() if row.kind == "node"]
+    if json:
+        print_json({"workers": [_worker_json(row) for row in found]})
+    elif not found:
+        print("no node runs; start one with: latchwork worker MODULE:APP")
+    else:
+        _print_workers(found)
+
+
+def _print_workers(found: list[AppRow]) -> None:
+    out, now = console(), time.time()
+    headers = ["id", "state", ">busy", ">up", ">beat", "name"]
+    rows: list[list[str | Text]] = [
+        [
+            row.id,
+            styled((row.state or "working") if is_alive(row) else "lost"),
+            f"{row.running or 0}/{row.slots}",
+            duration(now - row.started_at),
+            duration(row.heartbeat_age_s),
+            row.name,
+        ]
+        for row in found
+    ]
+    out.print(rows_table(headers, rows, out.width))
+
+
+def _worker_json(row: AppRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "host": row.host,
+        "pid": row.pid,
+        "alive": is_alive(row),
+        "state": row.state,
+        "slots": row.slots,
+        "running": row.running,
+        "started_at": iso(row.started_at),
+        "heartbeat_age_s": row.heartbeat_age_s,
+        "version": row.version,
+        "tasks": row.tasks,
+    }

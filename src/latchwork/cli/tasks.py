@@ -1,0 +1,90 @@
+"""``latchwork tasks``: list, show, cancel."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from latchwork.cli.options import SCHEMA, Dsn, Json, Limit, Schema, open_app
+from latchwork.cli.output import console, print_json, rows_table, styled
+from latchwork.cli.task_text import as_json, detail, summary
+from latchwork.core.states import ALL, CANCELED, CANCELING
+from latchwork.core.task import Task
+from latchwork.errors import InputError
+
+WIDE_COLUMNS = 120
+
+app = typer.Typer(help="Look at tasks, and cancel them.", no_args_is_help=True, rich_markup_mode=None)
+
+State = StrEnum("State", {name.upper(): name for name in ALL})  # type: ignore[misc] # made from the core's own list
+Id = Annotated[str, typer.Argument(metavar="ID", help="The task's id, in full.")]
+
+
+@app.command("list")
+def list_tasks(  # noqa: PLR0917  the parser calls it, by name
+    state: Annotated[list[State] | None, typer.Option(help="Only in this state; repeat it for more.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only tasks of this name.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only tasks that ask for this resource.")] = None,
+    limit: Limit = 50,
+    json: Json = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """List tasks, newest first."""
+    states = [one.value for one in state] if state else None
+    with open_app(dsn, schema) as latchwork:
+        found = latchwork.tasks(state=states, name=name, resource=resource, limit=limit)
+    if json:
+        print_json({"tasks": [as_json(task) for task in found]})
+    elif not found:
+        print("no such tasks" if states or name or resource else "no tasks yet")
+    else:
+        _print_tasks(found)
+        if len(found) == limit:
+            print(f"\nthe newest {limit}; --limit shows more", flush=True)
+
+
+def _print_tasks(found: list[Task]) -> None:
+    now, out = time.time(), console()
+    wide = out.width >= WIDE_COLUMNS
+    headers = ["id", "state", ">age", ">waited", ">ran", "name"] if wide else ["id", "state", ">age", ">ran", "name"]
+    rows: list[list[str | Text]] = []
+    for task in found:
+        words = summary(task, now)
+        times = [words.age, words.waited, words.ran] if wide else [words.age, words.ran]
+        rows.append([task.id, styled(words.state), *times, f"{task.name}{words.locks if wide else ''}"])
+    out.print(rows_table(headers, rows, out.width))
+
+
+@app.command("show")
+def show_task(task_id: Id, json: Json = False, dsn: Dsn = None, schema: Schema = SCHEMA) -> None:
+    """Show all that is known of one task: times, waits, locks, result, error, output."""
+    with open_app(dsn, schema) as latchwork:
+        task = latchwork.get(task_id)
+    if json:
+        print_json(as_json(task))
+    else:
+        console().print(detail(task, time.time()))
+
+
+@app.command("cancel")
+def cancel_task(
+    task_id: Id,
+    reason: Annotated[str | None, typer.Option(help="Kept with the task.")] = None,
+    json: Json = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Cancel a task. One that waits is canceled at once, one that runs is told to stop."""
+    with open_app(dsn, schema) as latchwork:
+        task = latchwork.cancel(task_id, reason)
+    if task.state not in (CANCELED, CANCELING):
+        raise InputError(f"task {task.id} is {task.state} already: there is nothing to cancel")
+    if json:
+        print_json(as_json(task))
+    else:
+        print(f"task {task.id} is {task.state}")
