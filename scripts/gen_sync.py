@@ -80,6 +80,7 @@ def to_sync(source: str, origin: str) -> str:
     """
     text = KEYWORD.sub("", without_async_only(source, origin))
     text = NAME.sub(lambda found: NAMES[found.group()], text)
+    text = re.sub(r"\bAwaitable\[(\w+)\]", r"\1", text)
     # The twins of asyncio's functions live in two modules; ruff drops the import that is not needed.
     text = re.sub(r"^import asyncio$", "import threading\nimport time", text, flags=re.MULTILINE)
     for number, line in enumerate(text.splitlines(), start=1):

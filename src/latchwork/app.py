@@ -97,7 +97,7 @@ class App:
     @classmethod
     def embedded(cls, folder: str | os.PathLike[str], **options: Any) -> App:
         """Return an app on the built-in PostgreSQL, with its data in ``folder``. Options as for ``App``."""
-        return cls(f"embedded:{os.fspath(folder)}", **options)
+        return cls(f"embedded:{os.path.abspath(folder)}", **options)  # noqa: PTH100  pathlib is paid at each fork
 
     @property
     def dsn(self) -> str:

@@ -68,7 +68,7 @@ class AsyncClient:
             kwargs={"autocommit": True, "prepare_threshold": None if pooled else PREPARE_AFTER},
         )
         await self._pool.open()
-        store = AsyncStore(self._pool.connection, dsn, self._schema)
+        store = AsyncStore(self._pool.connection, dsn, self._schema, repair=self._pool.check)
         self._waiter = AsyncWaiter(store, self.id, dsn if self._listen and not pooled else None)
         self._store = store
 

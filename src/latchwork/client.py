@@ -69,7 +69,7 @@ class Client:
             kwargs={"autocommit": True, "prepare_threshold": None if pooled else PREPARE_AFTER},
         )
         self._pool.open()
-        store = Store(self._pool.connection, dsn, self._schema)
+        store = Store(self._pool.connection, dsn, self._schema, repair=self._pool.check)
         self._waiter = Waiter(store, self.id, dsn if self._listen and not pooled else None)
         self._store = store
 

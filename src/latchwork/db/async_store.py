@@ -3,15 +3,15 @@
 A store works on a pool (a client's) or on one connection (a node's); it takes a *source* that hands out a connection.
 Statements are single function calls in autocommit: one round trip, one commit, nothing pinned in a pooler.
 
-Failures: the driver's errors become ours (``db/errors.py``). A dispatch whose connection broke is repeated once under
-the same ids, told that it is a repetition, so an unknown outcome never makes a second task. A deadlock or a
-serialization failure (the engine's own lock order allows none) is retried and counted in ``retries``.
+Failures: the driver's errors become ours (``db/errors.py``). On a pool, a call whose connection broke is made once
+more; a dispatch goes under the same ids and says that it is a repetition, so an unknown outcome makes no second task.
+A deadlock or a serialization failure (the engine's own lock order allows none) is retried and counted in ``retries``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ from latchwork.db.records import AppRow, LockRow, Stored, app_row, lock_row, tas
 from latchwork.errors import SchemaMismatch
 
 Source = Callable[[], AbstractAsyncContextManager[AsyncConnection[Any]]]
+Repair = Callable[[], Awaitable[None]]
 
 TASKS_PER_CALL_MAX = 1_000
 RETRIES_MAX = 5
@@ -35,11 +36,15 @@ _RETRIED = ("40P01", "40001")
 class AsyncStore:
     """All statements on one schema, over connections from ``source``."""
 
-    def __init__(self, source: Source, dsn: str, schema: str = sql_files.SCHEMA_DEFAULT) -> None:
+    def __init__(
+        self, source: Source, dsn: str, schema: str = sql_files.SCHEMA_DEFAULT, repair: Repair | None = None
+    ) -> None:
+        """``repair`` replaces the broken connections of the source; with it a call that lost its own is made again."""
         self.dsn = dsn
         self.schema = sql_files.check_schema(schema)
         self.retries = 0
         self._source = source
+        self._repair = repair
 
     async def check_schema(self) -> None:
         """Raise SchemaMismatch unless the schema is at exactly the version of this code."""
@@ -66,12 +71,7 @@ class AsyncStore:
         values = {"tasks": tasks_json(tasks), "again": again, "hint": "look" if conn is None else "tell"}
         if conn is not None:
             return [Stored(*row) for row in await self._execute(conn, "dispatch", values)]
-        try:
-            rows = await self._run("dispatch", values)
-        except psycopg.Error as error:
-            if not is_lost(error):
-                raise translate(error, self.dsn) from error
-            rows = await self._rows("dispatch", {**values, "again": True})
+        rows = await self._rows("dispatch", values, {**values, "again": True})
         return [Stored(*row) for row in rows]
 
     async def advance(
@@ -161,6 +161,9 @@ class AsyncStore:
     async def join(self, record: dict[str, Any]) -> None:
         """Make the record of a node: id, name, host, pid, slots, version, tasks."""
         await self._run_translated("join_node", record)
+
+    async def ensure_history(self) -> None:
+        """Make the history's partitions of the coming days, where they are missing."""
         await self._run_translated("ensure_history", {})
 
     async def beat(self, app_id: str, state: str, running: int) -> None:
@@ -179,9 +182,18 @@ class AsyncStore:
         """Take the wish for hints back."""
         await self._run_translated("unwatch", {"app": app_id, "ids": list(ids)})
 
-    async def _rows(self, name: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    async def _rows(
+        self, name: str, values: dict[str, Any], again: dict[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Run a statement; if its connection broke, and the outcome is unknown, once more with the values ``again``."""
         try:
-            return await self._run(name, values)
+            try:
+                return await self._run(name, values)
+            except psycopg.Error as error:
+                if self._repair is None or not is_lost(error):
+                    raise
+                await self._repair()
+            return await self._run(name, again or values)
         except psycopg.Error as error:
             raise translate(error, self.dsn) from error
 

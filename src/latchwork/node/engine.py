@@ -34,6 +34,7 @@ from latchwork.errors import InputError
 
 CONNECT_TIMEOUT_S = 10
 RECHECK_MS = 30
+HISTORY_EVERY_S = 3_600.0
 PREPARE_AFTER = 2
 PAGE_MAX = 1_000
 
@@ -55,6 +56,7 @@ class PostgresEngine:
         self._slots = 0
         self._asleep = False
         self._settle_at: float | None = None
+        self._history_due = 0.0
 
     def on_hint(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` in the loop whenever something arrives on the idle connection."""
@@ -112,8 +114,15 @@ class PostgresEngine:
             store = await self._open()
             try:
                 await store.beat(self.node_id, state, running)
+                if asyncio.get_running_loop().time() >= self._history_due:
+                    await self._ensure_history(store)
             finally:
                 self._watch()
+
+    async def _ensure_history(self, store: AsyncStore) -> None:
+        """Keep the history's partitions a week ahead. Cheap when they are there."""
+        self._history_due = asyncio.get_running_loop().time() + HISTORY_EVERY_S
+        await store.ensure_history()
 
     async def leave(self) -> None:
         """Delete the row of this node."""

@@ -102,6 +102,17 @@ class Embedded:
                     f"still holds {spec.lock}; see {spec.log}, and stop what is left of the old server"
                 )
 
+    def is_held(self) -> bool:
+        """Whether the server is still kept for us: not after ``close()``, in a forked child, or when it has ended."""
+        if self._hold.fileno() < 0:
+            return False
+        try:
+            return self._hold.recv(1) != b""
+        except BlockingIOError:
+            return True  # the keeper says nothing more, so silence is what holds
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Let go. If this was the last hold, the server stops after the grace time. May be called again."""
         self._hold.close()
@@ -152,6 +163,7 @@ def _attach(spec: Spec, deadline: float) -> tuple[Ready, socket.socket] | None:
     if answer is None:
         hold.close()
         return None
+    hold.setblocking(False)
     return answer, hold
 
 

@@ -37,12 +37,12 @@ class Server:
     def start(self) -> subprocess.Popen[bytes]:
         """Make the cluster if there is none, start the server, wait until it is ready. Raises Failure."""
         spec = self._spec
+        if spec.port is not None:
+            check_port(spec.port)
         if not (spec.cluster / "PG_VERSION").exists():
             self._make_cluster()
         own(spec.cluster, self._identity)
         drop_stale_pid_file(spec.cluster)
-        if spec.port is not None:
-            check_port(spec.port)
         quoted = str(self._run_folder).replace('"', '""')
         settings = {
             **spec.settings,

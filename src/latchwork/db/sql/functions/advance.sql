@@ -32,8 +32,12 @@ BEGIN
           INTO v_got, claimed FROM latchwork.claim(p_node, p_names, p_want) c;
     END IF;
     more := v_got = p_want AND latchwork.has_ready(p_names);
-    IF more OR cardinality(v_ready) > v_got THEN
-        wake := latchwork.wake(coalesce(v_ready[v_got + 1:], p_names[1:1]), p_node, p_notify);
+    -- For what this step made ready and did not take; or one node for what was ready before, since the chain of
+    -- wake-ups must not end with a node that could not take all.
+    IF cardinality(v_ready) > v_got THEN
+        wake := latchwork.wake(v_ready, cardinality(v_ready) - v_got, p_node, p_notify);
+    ELSIF more THEN
+        wake := latchwork.wake(p_names, 1, p_node, p_notify);
     END IF;
     IF p_sleep AND v_got < p_want THEN
         INSERT INTO latchwork.sleeper AS s (node, slots, tasks, until_at)

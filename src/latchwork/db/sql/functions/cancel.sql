@@ -47,7 +47,7 @@ BEGIN
          WHERE v_task.ticket IS NOT NULL;
     END IF;
     IF v_ready IS NOT NULL THEN
-        PERFORM latchwork.wake(v_ready, NULL, p_notify);
+        PERFORM latchwork.wake(v_ready, cardinality(v_ready), NULL, p_notify);
     END IF;
     PERFORM latchwork.tell_watchers(ARRAY[p_task], p_notify);
     RETURN 'canceled';

@@ -42,8 +42,8 @@ BEGIN
         RETURN QUERY SELECT k.* FROM latchwork.known_tasks(p_tasks, v_tasks) k;
     END IF;
     IF p_hint = 'look' AND EXISTS (SELECT FROM latchwork.sleeper) THEN
-        PERFORM latchwork.wake((SELECT array_agg(t.name) FROM latchwork.task t JOIN unnest(v_tasks) v ON v.id = t.id
-                                 WHERE t.unblocked_at IS NOT NULL), NULL, true);
+        PERFORM latchwork.wake(array_agg(t.name), count(*)::integer, NULL, true)
+           FROM unnest(v_tasks) v JOIN latchwork.task t ON t.id = v.id WHERE t.unblocked_at IS NOT NULL;
     ELSIF p_hint = 'tell' THEN
         PERFORM pg_notify('latchwork_work', 'work');
     END IF;

@@ -7,7 +7,7 @@ DECLARE
     v_ready text[] := latchwork.settle();
 BEGIN
     IF v_ready IS NOT NULL THEN
-        PERFORM latchwork.wake(v_ready, p_node, p_notify);
+        PERFORM latchwork.wake(v_ready, cardinality(v_ready), NULL, p_notify);
     END IF;
     RETURN latchwork.settle_ms();
 END $$;
