@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 
-class CorruptError(Exception):
+class CorruptError(ValueError):
     """Something on disk is not what was written."""
 
 

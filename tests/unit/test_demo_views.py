@@ -160,9 +160,10 @@ def test_the_axis_marks_round_seconds() -> None:
     assert axis(Scale(0.0, 4.0, 48)) == "|0          |1          |2          |3          "
 
 
-def test_the_longest_waits_come_first() -> None:
-    text = printed(waits_table(faultless([Work("a", ["x"], [], 3.0), Work("b", ["x"]), Work("c", ["x"])])))
+def test_the_table_of_waits_counts_who_was_let_go_by_whom() -> None:
+    works = [Work("a", ["x"], [], 3.0), Work("b", [], ["x"]), Work("c", [], ["x"]), Work("d", ["x"])]
+    text = printed(waits_table(faultless(works)))
     assert [row.split() for row in text.splitlines()[2:]] == [
-        ["4.00", "s", "c", "b", "x"],
-        ["3.00", "s", "b", "a", "x"],
+        ["2", "3.00", "s", "a", "x", "b,", "c"],
+        ["1", "4.00", "s", "b", "x", "d"],
     ]

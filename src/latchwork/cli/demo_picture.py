@@ -120,7 +120,8 @@ def lines(history: Iterable[Task]) -> dict[str, list[Task]]:
     for task in tasks:
         own = task.exclusive or sorted(task.shared, key=lambda resource: users[resource])
         lanes.setdefault(own[0] if own else "no resources", []).append(task)
-    return dict(sorted(lanes.items(), key=lambda lane: _natural(lane[0])))
+    kinds = [name.partition(":")[0] for name in lanes]  # in the order of their first tickets
+    return dict(sorted(lanes.items(), key=lambda lane: (kinds.index(lane[0].partition(":")[0]), _natural(lane[0]))))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -168,16 +169,25 @@ def sign(name: str) -> str:
 
 
 def waits_table(history: Sequence[Task], most: int = 8) -> Table:
-    """Return the longest waits: who waited how long, for whom, on which resource."""
-    table = Table(title=f"The {most} longest waits", title_justify="left", box=None, pad_edge=False)
-    table.add_column("waited", justify="right")
-    for title in ("task", "for", "on"):
+    """Return whom the most tasks waited for last: how many, the longest wait of them, on which resource, and who."""
+    table = Table(title="Who let others go", title_justify="left", box=None, pad_edge=False)
+    table.add_column("tasks", justify="right")
+    table.add_column("waited up to", justify="right")
+    for title in ("for", "on", "they were"):
         table.add_column(title, overflow="fold")
-    blocked = [link for link in waits(history).values() if span(link.later).ready < math.inf]
-    for link in sorted(blocked, key=lambda link: span(link.later).created - span(link.later).ready)[:most]:
-        table.add_row(f"{span(link.later).ready - span(link.later).created:.2f} s",
-                      *map(Text, (label(link.later), label(link.earlier), printable(link.resource))))  # fmt: skip
+    held: dict[tuple[str, str], list[Link]] = {}
+    for link in waits(history).values():
+        if span(link.later).ready < math.inf:
+            held.setdefault((link.earlier.id, link.resource), []).append(link)
+    for links in sorted(held.values(), key=lambda links: (-len(links), -_longest(links)))[:most]:
+        who = ", ".join(label(link.later) for link in links[:3]) + (" …" if len(links) > 3 else "")
+        texts = (label(links[0].earlier), printable(links[0].resource), who)
+        table.add_row(str(len(links)), f"{_longest(links):.2f} s", *map(Text, texts))
     return table
+
+
+def _longest(links: Iterable[Link]) -> float:
+    return max(span(link.later).ready - span(link.later).created for link in links)
 
 
 def chain_text(history: Sequence[Task]) -> Text:

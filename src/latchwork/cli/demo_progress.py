@@ -69,9 +69,9 @@ def _waiting(tasks: Sequence[Task], rows: int) -> Table:
 
 
 def _list(title: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", width=100)
+    table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("task", no_wrap=True, width=40, overflow="ellipsis")
-    table.add_column(title, no_wrap=True, overflow="ellipsis")
+    table.add_column(title, no_wrap=True, width=56, overflow="ellipsis")
     return table
 
 
