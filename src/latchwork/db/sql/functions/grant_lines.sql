@@ -10,15 +10,12 @@ DECLARE
     v_ready text[];
 BEGIN
     WITH line AS MATERIALIZED (
-        SELECT r.resource, w.ticket, w.exclusive, h.ticket AS head, h.exclusive AS head_exclusive
+        SELECT r.resource, h.ticket, h.exclusive, h.granted
           FROM unnest(p_resources) AS r (resource)
-         CROSS JOIN LATERAL (SELECT q.ticket, q.exclusive FROM latchwork.lock_request q
-                              WHERE q.resource = r.resource AND NOT q.granted
-                              ORDER BY q.resource, q.ticket LIMIT 1) w
-         CROSS JOIN LATERAL (SELECT q.ticket, q.exclusive FROM latchwork.lock_request q
+         CROSS JOIN LATERAL (SELECT q.ticket, q.exclusive, q.granted FROM latchwork.lock_request q
                               WHERE q.resource = r.resource ORDER BY q.resource, q.ticket LIMIT 1) h
     ), due AS MATERIALIZED (
-        SELECT l.resource, l.ticket FROM line l WHERE l.exclusive AND l.ticket = l.head
+        SELECT l.resource, l.ticket FROM line l WHERE l.exclusive AND NOT l.granted
         UNION ALL
         SELECT l.resource, s.ticket FROM line l
          CROSS JOIN LATERAL (SELECT q.ticket FROM latchwork.lock_request q
@@ -26,7 +23,7 @@ BEGIN
                                 AND q.ticket < coalesce((SELECT e.ticket FROM latchwork.lock_request e
                                                           WHERE e.resource = l.resource AND NOT e.granted AND e.exclusive
                                                           ORDER BY e.resource, e.ticket LIMIT 1), 9223372036854775807)) s
-         WHERE NOT l.exclusive AND NOT l.head_exclusive
+         WHERE NOT l.exclusive
     ), hit AS (
         UPDATE latchwork.lock_request q SET granted = true FROM due d
          WHERE q.resource = d.resource AND q.ticket = d.ticket AND NOT q.granted
