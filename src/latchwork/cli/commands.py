@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from latchwork._version import __version__
+from latchwork.bench.cli import app as bench
 from latchwork.cli import look, migrating, node, tasks
+from latchwork.cli.demo import demo
 
 app = typer.Typer(
     name="latchwork",
@@ -23,6 +25,8 @@ app.command("migrate")(migrating.migrate)
 app.add_typer(tasks.app, name="tasks")
 app.command("locks")(look.locks)
 app.command("workers")(look.workers)
+app.command("demo")(demo)
+app.add_typer(bench, name="bench")
 
 
 def _version(asked: bool) -> None:

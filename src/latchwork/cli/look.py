@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from latchwork.cli.options import SCHEMA, Dsn, Json, Limit, Schema, open_app
-from latchwork.cli.output import console, print_json, rows_table, styled
+from latchwork.cli.output import Column, Row, columns_of_output, print_json, print_lines, styled, table
 from latchwork.cli.text import duration, iso, line
 from latchwork.core.ids import created_ms
 from latchwork.db.records import AppRow, LockRow
@@ -19,7 +19,22 @@ from latchwork.errors import InputError
 
 ALIVE_S = 15.0  # three heartbeats
 LINE_ROWS = 10
-PLAIN_COLUMNS_MIN = 100
+PLACE_COLUMNS = (
+    Column("#", right=True),
+    Column("mode"),
+    Column("task is"),
+    Column("for", right=True),
+    Column("task"),
+    Column("name", cut="front"),
+)
+WORKER_COLUMNS = (
+    Column("id"),
+    Column("state"),
+    Column("busy", right=True),
+    Column("up", right=True),
+    Column("beat", right=True),
+    Column("name", cut="end"),
+)
 
 
 class Place(NamedTuple):
@@ -72,22 +87,18 @@ def locks(
 
 
 def _print_lines(found: list[Place], now: float, rows_max: int) -> None:
-    out = console()
-    headers = [">#", "mode", "task is", ">for", "task", "name"]
-    cells: list[list[str | Text]] = []
+    groups: dict[str, list[Row]] = {}
     for name, grouped in groupby(found, key=lambda place: place.row.resource):
         in_line = list(grouped)
-        cells = [_cells(place, now) for place in in_line[:rows_max]]
-        out.print(Text(line(name), style="bold"))
-        out.print(rows_table(headers, cells, out.width))
-        if len(in_line) > rows_max:
-            out.print(Text(f"and {len(in_line) - rows_max} more; --resource shows the whole line", style="dim"))
-        out.print()
+        more = f", the first {rows_max} of {len(in_line)}; --resource shows all" if len(in_line) > rows_max else ""
+        groups[line(name) + more] = [_cells(place, now) for place in in_line[:rows_max]]
+    print_lines(table(PLACE_COLUMNS, groups, columns_of_output()))
     if any(place.what == "reserved" for place in found):
-        out.print(Text("reserved: its turn has come here, but it still waits for another of its locks", style="dim"))
+        note = "reserved: its turn has come here, but it still waits for another of its locks"
+        print_lines([Text(), Text(note, style="dim")])
 
 
-def _cells(place: Place, now: float) -> list[str | Text]:
+def _cells(place: Place, now: float) -> Row:
     since = None if place.since is None else now - place.since
     row = place.row
     return [str(place.place), row.mode, styled(place.what), duration(since), row.task, row.name or "–"]
@@ -129,9 +140,8 @@ def workers(json: Json = False, dsn: Dsn = None, schema: Schema = SCHEMA) -> Non
 
 
 def _print_workers(found: list[AppRow]) -> None:
-    out, now = console(), time.time()
-    headers = ["id", "state", ">busy", ">up", ">beat", "name"]
-    rows: list[list[str | Text]] = [
+    now = time.time()
+    rows: list[Row] = [
         [
             row.id,
             styled((row.state or "working") if is_alive(row) else "lost"),
@@ -142,7 +152,7 @@ def _print_workers(found: list[AppRow]) -> None:
         ]
         for row in found
     ]
-    out.print(rows_table(headers, rows, out.width))
+    print_lines(table(WORKER_COLUMNS, {"": rows}, columns_of_output()))
 
 
 def _worker_json(row: AppRow) -> dict[str, Any]:

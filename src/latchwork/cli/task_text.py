@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from latchwork.cli.output import styled
 from latchwork.cli.text import block, duration, iso, line
 from latchwork.core.task import Task
 
-LABEL_COLUMNS = 10
+LABEL_COLUMNS = 12
+CLOCK_COLUMNS = 32
 
 
 class Waits(NamedTuple):
@@ -60,7 +58,11 @@ def summary(task: Task, now: float) -> Summary:
         age=duration(now - task.created_at),
         waited=duration((times.locks_s or 0.0) + (times.slot_s or 0.0)),
         ran=duration(times.run_s),
-        locks="".join([f"  {name}" for name in task.exclusive] + [f"  {name} (shared)" for name in task.shared]),
+        locks="; ".join(
+            f"{mode} {', '.join(names)}"
+            for mode, names in (("exclusive", task.exclusive), ("shared", task.shared))
+            if names
+        ),
     )
 
 
@@ -73,44 +75,40 @@ def as_json(task: Task) -> dict[str, Any]:
     return {**fields, "args": payload.get("args"), "kwargs": payload.get("kwargs")}
 
 
-def detail(task: Task, now: float) -> RenderableType:
-    """Return everything about the task, for people."""
-    head = Text.assemble((task.id, "bold"), "  ", styled(state_of(task)))
-    parts: list[RenderableType] = [head, _facts(task), Text(), _times(task, now)]
+def detail(task: Task, now: float) -> Iterator[Text]:
+    """Yield the lines that tell everything about the task, for people."""
+    yield Text.assemble((task.id, "bold"), "  ", styled(state_of(task)))
+    for label, value in _facts(task):
+        yield from _labelled(label, "–" if value is None else block(value))
+    yield Text()
+    for label, at, between in _times(task, now):
+        clock = "–" if at is None else (iso(at) or "").replace("T", " ").replace("Z", " UTC")
+        yield from _labelled(label, f"{clock:<{CLOCK_COLUMNS}}{between}".rstrip())
     for title, text, style in _texts(task):
-        parts += [
-            Text(),
-            Text(title, style="bold"),
-            Padding(Text(block(text), style=style, overflow="fold"), (0, 0, 0, 2)),
-        ]
-    return Group(*parts)
+        yield Text()
+        yield Text(title, style="bold")
+        yield from (Text(f"  {part}".rstrip(), style=style) for part in block(text).split("\n"))
 
 
-def _grid() -> Table:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=LABEL_COLUMNS, no_wrap=True, style="dim")
-    grid.add_column(overflow="fold")
-    return grid
+def _labelled(label: str, value: str) -> Iterator[Text]:
+    first, *others = value.split("\n")
+    yield Text.assemble((label.ljust(LABEL_COLUMNS), "dim"), first)
+    yield from (Text(" " * LABEL_COLUMNS + other) for other in others)
 
 
-def _facts(task: Task) -> Table:
-    grid = _grid()
-    limit = None if task.timeout_s is None else f"{task.timeout_s:g} s"
-    facts: list[tuple[str, str | None]] = [
-        ("name", task.name),
+def _facts(task: Task) -> list[tuple[str, str | None]]:
+    return [
+        ("name", line(task.name)),
         ("arguments", _arguments(task.payload)),
         ("exclusive", _listed(task.exclusive)),
         ("shared", _listed(task.shared)),
         ("attempt", str(task.attempt) if task.attempt else "not started yet"),
         ("priority", str(task.priority)),
-        ("timeout", limit),
+        ("timeout", None if task.timeout_s is None else f"{task.timeout_s:g} s"),
         ("ticket", None if task.ticket is None else str(task.ticket)),
         ("node", task.node),
         ("parent", task.parent),
     ]
-    for label, value in facts:
-        grid.add_row(label, Text("–" if value is None else block(value)))
-    return grid
 
 
 def _listed(names: Iterable[str]) -> str | None:
@@ -130,30 +128,21 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _times(task: Task, now: float) -> Table:
-    """Return the states with their times, and what lay between them."""
+def _times(task: Task, now: float) -> Iterator[tuple[str, float | None, str]]:
+    """Yield the steps that were made with their times and what lay before each, and the one that is awaited."""
     times = waits(task, now)
-    until = "so far" if task.finished_at is None else "until it was canceled"
-    grid = _grid()
-    grid.add_column(overflow="fold")
-    steps = [
+    steps = (
         ("dispatched", task.created_at, f"{duration(now - task.created_at)} ago"),
         ("ready", task.unblocked_at, f"waited {duration(times.locks_s)} for locks"),
         ("started", task.started_at, f"waited {duration(times.slot_s)} for a slot"),
-        ("ended", task.finished_at, f"ran {duration(times.run_s)}"),
-    ]
-    open_step = False
+    )
     for label, at, before in steps:
-        if at is None and label != "ended":
-            if not open_step:
-                grid.add_row(label, Text("–"), Text(f"{before} {until}"))
-            open_step = True
-        elif at is not None:
-            text = "" if label == "ended" and task.started_at is None else before
-            grid.add_row(label, Text((iso(at) or "").replace("T", " ").replace("Z", " UTC")), Text(text))
-        elif not open_step:
-            grid.add_row(label, Text("–"), Text(f"{before} {until}"))
-    return grid
+        if at is None:
+            yield (task.state, task.finished_at, before) if task.final else (label, None, f"{before} so far")
+            return
+        yield label, at, before
+    ran = f"ran {duration(times.run_s)}"
+    yield (task.state, task.finished_at, ran) if task.final else ("ended", None, f"{ran} so far")
 
 
 def _texts(task: Task) -> list[tuple[str, str, str]]:

@@ -7,10 +7,9 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from latchwork.cli.options import SCHEMA, Dsn, Json, Limit, Schema, open_app
-from latchwork.cli.output import console, print_json, rows_table, styled
+from latchwork.cli.output import Column, Row, columns_of_output, print_json, print_lines, styled, table
 from latchwork.cli.task_text import as_json, detail, summary
 from latchwork.core.states import ALL, CANCELED, CANCELING
 from latchwork.core.task import Task
@@ -49,15 +48,18 @@ def list_tasks(  # noqa: PLR0917  the parser calls it, by name
 
 
 def _print_tasks(found: list[Task]) -> None:
-    now, out = time.time(), console()
-    wide = out.width >= WIDE_COLUMNS
-    headers = ["id", "state", ">age", ">waited", ">ran", "name"] if wide else ["id", "state", ">age", ">ran", "name"]
-    rows: list[list[str | Text]] = []
+    now, width = time.time(), columns_of_output()
+    wide = width >= WIDE_COLUMNS
+    rows: list[Row] = []
     for task in found:
         words = summary(task, now)
-        times = [words.age, words.waited, words.ran] if wide else [words.age, words.ran]
-        rows.append([task.id, styled(words.state), *times, f"{task.name}{words.locks if wide else ''}"])
-    out.print(rows_table(headers, rows, out.width))
+        row: Row = [task.id, styled(words.state), words.age, words.ran, task.name]
+        rows.append([*row, words.waited, words.locks] if wide else row)
+    columns = [Column("id"), Column("state"), Column("age", right=True), Column("ran", right=True)]
+    columns += [Column("name", cut="front")]
+    if wide:
+        columns += [Column("waited", right=True), Column("resources", cut="end")]
+    print_lines(table(columns, {"": rows}, width))
 
 
 @app.command("show")
@@ -68,7 +70,7 @@ def show_task(task_id: Id, json: Json = False, dsn: Dsn = None, schema: Schema =
     if json:
         print_json(as_json(task))
     else:
-        console().print(detail(task, time.time()))
+        print_lines(detail(task, time.time()))
 
 
 @app.command("cancel")

@@ -37,8 +37,3 @@ def iso(at: float | None) -> str | None:
     if at is None:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def tail(text: str, columns: int) -> str:
-    """Return the text cut at its front to so many columns: the end of a dotted name is what tells it apart."""
-    return text if len(text) <= columns else "…" + text[len(text) - columns + 1 :]

@@ -241,7 +241,17 @@ class Supervisor:
         if self._handle_signals:
             for signum, event in _SIGNALS.items():
                 if signal.getsignal(signum) != signal.SIG_IGN:  # nohup, or a shell's background job: it is meant
-                    self._loop.add_signal_handler(signum, self._feed, event)
+                    self._loop.add_signal_handler(signum, self._on_signal, event)
+
+    def _on_signal(self, event: Stop) -> None:
+        self._feed(event)
+        running, settings = len(self._plan.running), self._plan.settings
+        if self._plan.stop == "abort":
+            log.warning("stopping at once: running tasks are killed, %d are left", running)
+        elif event.hard:
+            log.info("no new tasks; %d running have %g s, the next Ctrl-C ends them at once", running, settings.grace_s)
+        else:
+            log.info("no new tasks; %d running may finish", running)
 
     def _unset_signals(self) -> None:
         if self._handle_signals:
