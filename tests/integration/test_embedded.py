@@ -22,9 +22,9 @@ from tests.support.embedded import (
     ask,
     held,
     is_free,
-    keeper_pid,
     log_of,
     parent_of,
+    pid_of_initdb,
     server_pid,
 )
 from tests.support.eventually import eventually
@@ -37,12 +37,12 @@ def test_a_start_makes_the_database_and_the_next_one_finds_its_data(
 ) -> None:
     with Embedded.start(data_folder, grace_s=0.2) as first:
         with psycopg.connect(first.dsn) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+            connection.execute("CREATE TABLE kept AS SELECT 1 AS answer")
         server = watch_process(server_pid(data_folder))
     assert server.ends()
     assert "database system is shut down" in log_of(data_folder)
     with Embedded.start(data_folder, grace_s=0.2) as second:
-        assert ask(second.dsn, "SELECT answer FROM kept") == 42
+        assert ask(second.dsn, "SELECT count(*) FROM kept") == 1
         assert watch_process(server_pid(data_folder)).pid != server.pid
 
 
@@ -52,37 +52,39 @@ def test_the_database_is_utf8_durable_in_utc_and_reachable_by_nobody_else(data_f
         found = [ask(embedded.dsn, f"SHOW {name}") for name in settings]
         assert found == ["UTF8", "on", "on", "UTC", "", "C.UTF-8"]
         assert ask(embedded.dsn, "SELECT current_database() || ' ' || datcollate FROM pg_database LIMIT 1")
-        for private in (data_folder, data_folder / "run", data_folder / "pgdata"):
+        for private in (data_folder / "run", data_folder / "pgdata"):
             assert private.stat().st_mode & 0o077 == 0
+        assert data_folder.stat().st_mode & 0o066 == 0
         assert embedded.tcp_dsn is None
 
 
 def test_the_users_own_postgres_environment_does_not_reach_the_server(
-    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+    used_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"PGPORT": "1", "PGDATA": "/nowhere", "PGOPTIONS": "-c nonsense=1", "LC_ALL": "tlh"}.items():
         monkeypatch.setenv(name, value)
-    with held(data_folder) as embedded:
+    with held(used_folder) as embedded:
         monkeypatch.undo()
         assert ask(embedded.dsn, "SHOW port") == "5432"
 
 
-def test_close_may_be_called_again_and_a_start_follows_at_once_upon_a_stop(data_folder: Path) -> None:
+def test_close_may_be_called_again_and_a_start_follows_at_once_upon_a_stop(used_folder: Path) -> None:
     for _ in range(5):  # a start that meets the old keeper stopping waits for its end
-        with held(data_folder, grace_s=0) as embedded:
+        with held(used_folder, grace_s=0) as embedded:
             assert ask(embedded.dsn, "SELECT 1") == 1
             embedded.close()
+            assert not embedded.is_held()
             embedded.close()
 
 
-def test_the_end_of_the_thread_that_started_it_does_not_stop_the_server(data_folder: Path) -> None:
+def test_the_end_of_the_thread_that_started_it_does_not_stop_the_server(used_folder: Path) -> None:
     started: list[Embedded] = []
-    thread = threading.Thread(target=lambda: started.append(Embedded.start(data_folder, grace_s=0, settings=FAST)))
+    thread = threading.Thread(target=lambda: started.append(Embedded.start(used_folder, grace_s=0, settings=FAST)))
     thread.start()
     thread.join()
     with started[0] as embedded:
         assert ask(embedded.dsn, "SELECT 1") == 1
-        assert "shutdown request" not in log_of(data_folder)
+        assert "shutdown request" not in log_of(used_folder)
 
 
 def test_a_temporary_one_leaves_nothing(data_folder: Path, watch_process: Callable[[int], Watched]) -> None:
@@ -96,26 +98,26 @@ def test_a_temporary_one_leaves_nothing(data_folder: Path, watch_process: Callab
 
 
 def test_two_processes_share_one_server_and_the_death_of_the_last_one_stops_it(
-    data_folder: Path, start_user: Callable[..., User], watch_process: Callable[[int], Watched]
+    used_folder: Path, start_user: Callable[..., User], watch_process: Callable[[int], Watched]
 ) -> None:
-    first = start_user(data_folder)
+    first = start_user(used_folder)
     first_dsn = first.dsn()
-    server = watch_process(server_pid(data_folder))
-    second = start_user(data_folder)
+    server = watch_process(server_pid(used_folder))
+    second = start_user(used_folder)
     assert second.dsn() == first_dsn
-    assert server_pid(data_folder) == server.pid
+    assert server_pid(used_folder) == server.pid
     first.kill()
     for _ in range(
         2
     ):  # the keeper, whose grace is zero, has seen the end of the first one when it answers the last of these
-        with held(data_folder) as third:
+        with held(used_folder) as third:
             assert ask(third.dsn, "SELECT 1") == 1
-            assert server_pid(data_folder) == server.pid, "it stopped although a user is left"
+            assert server_pid(used_folder) == server.pid, "it stopped although a user is left"
     second.kill()  # SIGKILL: nothing of it can say good-bye
     assert server.ends()
-    assert "database system is shut down" in log_of(data_folder)
-    eventually(lambda: is_free(data_folder), LIMIT_S, "the keeper is gone too")
-    assert not (data_folder / "run").exists()
+    assert "database system is shut down" in log_of(used_folder)
+    eventually(lambda: is_free(used_folder), LIMIT_S, "the keeper is gone too")
+    assert not (used_folder / "run").exists()
 
 
 def test_four_first_starts_at_once_make_one_server(data_folder: Path, start_user: Callable[..., User]) -> None:
@@ -127,40 +129,43 @@ def test_four_first_starts_at_once_make_one_server(data_folder: Path, start_user
 
 
 def test_the_death_of_the_keeper_stops_the_server_cleanly_and_a_start_waits_for_its_end(
-    data_folder: Path, watch_process: Callable[[int], Watched]
+    used_folder: Path, watch_process: Callable[[int], Watched]
 ) -> None:
-    with held(data_folder) as embedded:
+    with held(used_folder) as embedded:
         with psycopg.connect(embedded.dsn) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 1")
-        server = watch_process(server_pid(data_folder))
+            connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS answer")
+        server = watch_process(server_pid(used_folder))
         watch_process(parent_of(server.pid)).kill()
-        with held(data_folder) as again:  # at once, while the old server still stops
+        with held(used_folder) as again:  # at once, while the old server still stops
             assert server.ends(timeout_s=0), "two servers on one cluster"
             assert ask(again.dsn, "SELECT count(*) FROM kept") == 1
-            assert "database system is shut down" in (data_folder / "server.log.1").read_text()
+            assert "database system is shut down" in (used_folder / "server.log.1").read_text()
 
 
 def test_the_death_of_the_server_ends_the_keeper_and_the_next_start_recovers(
-    data_folder: Path, watch_process: Callable[[int], Watched]
+    used_folder: Path, watch_process: Callable[[int], Watched]
 ) -> None:
-    with Embedded.start(data_folder, grace_s=0.2) as embedded:
+    with Embedded.start(used_folder, grace_s=0.2) as embedded:
         with psycopg.connect(embedded.dsn) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 1")
-        server = watch_process(server_pid(data_folder))
+            connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS answer")
+        server = watch_process(server_pid(used_folder))
         keeper = watch_process(parent_of(server.pid))
+        assert embedded.is_held()
         server.kill()
         assert keeper.ends()
-    with held(data_folder) as again:
+        assert not embedded.is_held()
+    with held(used_folder) as again:
         assert ask(again.dsn, "SELECT count(*) FROM kept") == 1
-        assert "automatic recovery in progress" in log_of(data_folder)
+        assert "automatic recovery in progress" in log_of(used_folder)
 
 
 def test_a_keeper_killed_while_it_makes_the_cluster_costs_its_user_nothing(
     data_folder: Path, start_user: Callable[..., User], watch_process: Callable[[int], Watched]
 ) -> None:
     user = start_user(data_folder)
-    eventually((data_folder / "pgdata.new" / "base").exists, LIMIT_S, "initdb is at work")
-    watch_process(keeper_pid(data_folder)).kill()
+    initdb = eventually(lambda: pid_of_initdb(data_folder), LIMIT_S, "initdb is at work")
+    assert initdb is not None
+    watch_process(parent_of(initdb)).kill()
     assert ask(user.dsn(), "SELECT 1") == 1
     assert (data_folder / "server.log.1").exists(), (
         "no second keeper was needed, so the first one was not killed in time"
@@ -175,14 +180,14 @@ def test_a_half_made_cluster_is_made_anew(data_folder: Path) -> None:
         assert ask(embedded.dsn, "SELECT 1") == 1
 
 
-def test_a_left_pid_file_that_names_a_living_stranger_does_not_matter(data_folder: Path) -> None:
-    with held(data_folder):
+def test_a_left_pid_file_that_names_a_living_stranger_does_not_matter(used_folder: Path) -> None:
+    with held(used_folder):
         pass
-    eventually(lambda: is_free(data_folder), LIMIT_S, "the first server has stopped")
-    (data_folder / "pgdata" / "postmaster.pid").write_text(
-        f"{os.getpid()}\n{data_folder}/pgdata\n1\n5432\n\n\n\nready   \n"
+    eventually(lambda: is_free(used_folder), LIMIT_S, "the first server has stopped")
+    (used_folder / "pgdata" / "postmaster.pid").write_text(
+        f"{os.getpid()}\n{used_folder}/pgdata\n1\n5432\n\n\n\nready   \n"
     )
-    with held(data_folder) as embedded:
+    with held(used_folder) as embedded:
         assert ask(embedded.dsn, "SELECT 1") == 1
 
 
@@ -195,12 +200,12 @@ def test_a_left_pid_file_that_names_a_living_stranger_does_not_matter(data_folde
     ids=["forked", "executed"],
 )
 def test_a_child_that_outlives_its_parent_does_not_hold_the_server(
-    data_folder: Path, start_user: Callable[..., User], watch_process: Callable[[int], Watched], child: str
+    used_folder: Path, start_user: Callable[..., User], watch_process: Callable[[int], Watched], child: str
 ) -> None:
-    user = start_user(data_folder, then=f"{child}\nprint(child, flush=True)")
+    user = start_user(used_folder, then=f"{child}\nprint(child, flush=True)")
     outlives = watch_process(int(user.dsn()))
     user.dsn()
-    server = watch_process(server_pid(data_folder))
+    server = watch_process(server_pid(used_folder))
     user.process.kill()
     user.process.wait()
     assert server.ends()
@@ -217,9 +222,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_port_opens_tcp_for_those_who_know_the_password(data_folder: Path) -> None:
+def test_a_port_opens_tcp_for_those_who_know_the_password(used_folder: Path) -> None:
     port = free_port()
-    with held(data_folder, port=port) as embedded:
+    with held(used_folder, port=port) as embedded:
         assert embedded.tcp_dsn is not None
         assert f"@127.0.0.1:{port}/" in embedded.tcp_dsn
         assert ask(embedded.tcp_dsn, "SELECT current_database()") == "latchwork"
@@ -227,8 +232,8 @@ def test_a_port_opens_tcp_for_those_who_know_the_password(data_folder: Path) -> 
         with pytest.raises(psycopg.OperationalError, match="no password supplied"):
             psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/latchwork")
         with pytest.raises(ConfigError, match=f"already runs on port {port}, so port 1 cannot be opened"):
-            Embedded.start(data_folder, port=1)
-        with held(data_folder) as other:
+            Embedded.start(used_folder, port=1)
+        with held(used_folder) as other:
             assert other.tcp_dsn == embedded.tcp_dsn, "who asks for no port may still use the one there is"
 
 
@@ -246,12 +251,16 @@ def test_a_taken_port_is_told_in_one_line(data_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "a, b", 'quo"te', "späß"], ids=["deep", "comma", "quote", "unicode"])
-def test_any_path_will_do(data_folder: Path, name: str) -> None:
-    with held(data_folder / name) as embedded:
+def test_any_path_will_do(used_folder: Path, open_to_all: Path, name: str) -> None:
+    folder = open_to_all / name
+    if used_folder.exists():
+        used_folder.rename(folder)
+    with held(folder) as embedded:
         assert ask(embedded.dsn, "SELECT 1") == 1
-        sockets = (data_folder / name / "run").resolve()
-    eventually(lambda: is_free(data_folder / name), LIMIT_S, "the server has stopped")
+        sockets = (folder / "run").resolve()
+    eventually(lambda: is_free(folder), LIMIT_S, "the server has stopped")
     assert not sockets.exists()
+    folder.rename(used_folder)
 
 
 def test_data_of_another_major_version_is_refused_with_what_to_do(data_folder: Path) -> None:

@@ -48,11 +48,11 @@ def becoming(uid: int) -> tuple[Callable[[], None] | None, str]:
     return entrance(Identity("namespace", uid, uid)), sys.executable
 
 
-def test_root_needs_nothing_prepared_and_its_files_stay_its_own(data_folder: Path) -> None:
-    with held(data_folder) as embedded:
+def test_root_needs_nothing_prepared_and_its_files_stay_its_own(used_folder: Path) -> None:
+    with held(used_folder) as embedded:
         assert ask(embedded.dsn, "SELECT 1") == 1
-        status = Path(f"/proc/{server_pid(data_folder)}/status").read_text()
-        owner = (data_folder / "pgdata").stat().st_uid
+        status = Path(f"/proc/{server_pid(used_folder)}/status").read_text()
+        owner = (used_folder / "pgdata").stat().st_uid
     assert owner == (os.geteuid() if namespaces_work() else NOBODY)
     assert "CapEff:\t0000000000000000" in status, "the server has rights of root"
 
@@ -77,24 +77,24 @@ def test_a_user_without_a_passwd_entry_runs_it_or_is_told_why_not(data_folder: P
 
 
 def test_without_namespaces_root_becomes_nobody_and_takes_its_data_back_later(
-    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+    used_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(cluster, "WAYS", ["setuid"])
-        with held(data_folder, settings={}) as embedded:
+        with held(used_folder, settings={}) as embedded:
             assert ask(embedded.dsn, "SELECT current_setting('fsync')") == "on"
-            server = Path(f"/proc/{server_pid(data_folder)}")
+            server = Path(f"/proc/{server_pid(used_folder)}")
             assert (
-                server.stat().st_uid == (data_folder / "pgdata").stat().st_uid == (NOBODY if AS_ROOT else os.geteuid())
+                server.stat().st_uid == (used_folder / "pgdata").stat().st_uid == (NOBODY if AS_ROOT else os.geteuid())
             )
-            assert (data_folder / "run").stat().st_mode & 0o777 == 0o700
-    eventually(lambda: is_free(data_folder), LIMIT_S, "the first server has stopped")
-    with held(data_folder) as embedded:
+            assert (used_folder / "run").stat().st_mode & 0o777 == 0o700
+    eventually(lambda: is_free(used_folder), LIMIT_S, "the first server has stopped")
+    with held(used_folder) as embedded:
         assert ask(embedded.dsn, "SELECT 1") == 1
 
 
 def test_programs_that_the_other_user_cannot_reach_are_copied_with_their_libraries(
-    data_folder: Path, open_to_all: Path, monkeypatch: pytest.MonkeyPatch
+    used_folder: Path, open_to_all: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = find_binaries().parent.parent
     hidden = open_to_all / "hidden"
@@ -102,7 +102,7 @@ def test_programs_that_the_other_user_cannot_reach_are_copied_with_their_librari
     for source in (package, package.with_name(f"{package.name}.libs")):
         shutil.copytree(source, hidden / source.name)
     monkeypatch.setattr(cluster, "WAYS", ["setuid"])
-    with held(data_folder, binaries=hidden / package.name / "pginstall" / "bin") as embedded:
+    with held(used_folder, binaries=hidden / package.name / "pginstall" / "bin") as embedded:
         assert ask(embedded.dsn, "SELECT 1") == 1
-        program = Path(f"/proc/{server_pid(data_folder)}/exe").readlink()
-    assert program.is_relative_to(data_folder / "programs" if AS_ROOT else hidden)
+        program = Path(f"/proc/{server_pid(used_folder)}/exe").readlink()
+    assert program.is_relative_to(used_folder / "programs" if AS_ROOT else hidden)

@@ -109,6 +109,25 @@ def data_folder(open_to_all: Path) -> Iterator[Path]:
     eventually(lambda: is_free(data), LIMIT_S, f"nothing of the server in {data} is left")
 
 
+@pytest.fixture(scope="session")
+def _finished_clusters() -> Iterator[Path]:
+    """Where a data folder waits for the next test that does not need a new one."""
+    base = Path(tempfile.mkdtemp(prefix="latchwork-"))
+    yield base / "data"
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def used_folder(data_folder: Path, _finished_clusters: Path) -> Iterator[Path]:
+    """A data folder that another test may have had a server in: to make a cluster takes most of a start's time."""
+    if _finished_clusters.exists():
+        _finished_clusters.rename(data_folder)
+    yield data_folder
+    eventually(lambda: is_free(data_folder), LIMIT_S, f"nothing of the server in {data_folder} is left")
+    if not _finished_clusters.exists() and (data_folder / "pgdata").exists():
+        data_folder.rename(_finished_clusters)
+
+
 @pytest.fixture
 def start_user() -> Iterator[Callable[..., User]]:
     with ExitStack() as stack:
@@ -171,12 +190,13 @@ def held(folder: Path, **how: object) -> Iterator[Embedded]:
         yield embedded
 
 
-def keeper_pid(folder: Path) -> int:
+def pid_of_initdb(folder: Path) -> int | None:
+    """The initdb that makes the cluster of this folder, if it is at work. Its parent is the keeper."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            command = (entry / "cmdline").read_text()
+            program, *arguments = (entry / "cmdline").read_text().split("\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if "keeper_main.py" in command and f'"{folder}"' in command:
+        if program.endswith("/initdb") and f"{folder}/pgdata.new" in arguments:
             return int(entry.name)
-    raise AssertionError(f"no keeper of {folder} runs")
+    return None

@@ -10,7 +10,6 @@ not.
 
 from __future__ import annotations
 
-import importlib
 import os
 import tempfile
 import uuid
@@ -25,6 +24,7 @@ from psycopg import sql
 
 from latchwork.db.embedded import Embedded, find_binaries
 from latchwork.db.embedded.binaries import SYSTEM_FOLDER
+from latchwork.db.migrate import migrate
 from tests.support.eventually import eventually
 
 VERSIONS_VARIABLE = "LATCHWORK_TEST_PG"
@@ -104,16 +104,6 @@ class Postgres:
 
 def _execute(admin: Connection, statement: str, *names: str) -> None:
     admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
-
-
-def migrate(dsn: str) -> None:
-    try:
-        module = importlib.import_module("latchwork.db.migrate")
-    except ModuleNotFoundError as error:
-        if error.name != "latchwork.db.migrate":
-            raise
-        return  # the schema has no migration yet
-    module.migrate(dsn)
 
 
 # ------------------------------------------------------------------------------------------------------------ fixtures

@@ -62,8 +62,8 @@ def main(argument: str) -> int:
     except (Failure, OSError) as error:
         sys.stderr.write(f"{kind_of(error)}: {error}")
         return 1
-    if detach(spec):
-        keep(spec, identity, run, lock, listener)
+    detach(spec)
+    keep(spec, identity, run, lock, listener)
     return 0
 
 
@@ -77,10 +77,10 @@ def take_lock(spec: Spec) -> int | None:
     return lock if os.fstat(lock).st_nlink else None
 
 
-def detach(spec: Spec) -> bool:
-    """Go on as a process of its own that writes to the log. Returns False in the process that stays behind."""
+def detach(spec: Spec) -> None:
+    """Go on as a process of its own that writes to the log. The one that was started ends, which tells its user so."""
     if os.fork():
-        return False
+        os._exit(0)
     os.setsid()
     os.chdir("/")
     if spec.log.exists():
@@ -91,7 +91,6 @@ def detach(spec: Spec) -> bool:
     os.close(output)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one file for each user
-    return True
 
 
 def keep(spec: Spec, identity: Identity, run: Path, lock: int, listener: socket.socket) -> None:
