@@ -1,0 +1,1 @@
+VACUUM (ANALYZE) latchwork.bench_loop

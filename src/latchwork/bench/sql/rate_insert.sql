@@ -1,0 +1,1 @@
+INSERT INTO latchwork.bench_rate (note) VALUES (%(note)s)

@@ -1,0 +1,1 @@
+VACUUM (ANALYZE) latchwork.task, latchwork.lock_request
