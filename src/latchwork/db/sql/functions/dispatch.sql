@@ -25,6 +25,12 @@ BEGIN
     END IF;
     SELECT array_agg(r) INTO v_tasks FROM json_populate_recordset(NULL::latchwork.new_task, p_tasks) r
      WHERE NOT p_again OR NOT latchwork.task_exists(r.id);
+    -- The primary key sees only what is not final. An id used twice would make the finish of the second task fail.
+    IF NOT p_again AND EXISTS (SELECT FROM unnest(v_tasks) t
+                                WHERE (SELECT true FROM latchwork.history h WHERE h.id = t.id LIMIT 1)) THEN
+        RAISE unique_violation USING MESSAGE = 'a task of this id has been dispatched before and is final',
+            HINT = 'Use a new id for a new task.';
+    END IF;
     SELECT array_agg(w.resource), array_agg(w.exclusive) INTO v_resources, v_exclusive
       FROM (SELECT x.resource, bool_or(x.exclusive) AS exclusive
               FROM unnest(v_tasks) t, LATERAL (SELECT unnest(t.exclusive), true UNION ALL SELECT unnest(t.shared), false)

@@ -19,8 +19,9 @@ BEGIN
                                         WHERE q.resource = w.resource AND q.granted AND q.exclusive LIMIT 1),
                                       (SELECT true FROM latchwork.lock_request q
                                         WHERE q.resource = w.resource AND NOT q.granted LIMIT 1)) IS NULL END, p_task.id
-              FROM (SELECT unnest(p_task.exclusive) AS resource, true AS exclusive
-                    UNION ALL SELECT unnest(p_task.shared), false) w
+              FROM (SELECT x.resource, bool_or(x.exclusive) AS exclusive  -- who asks both modes asks exclusive
+                      FROM (SELECT unnest(p_task.exclusive) AS resource, true AS exclusive
+                            UNION ALL SELECT unnest(p_task.shared), false) x GROUP BY x.resource) w
             RETURNING granted)
         SELECT count(*) FILTER (WHERE NOT p.granted) INTO v_pending FROM placed p;
     END IF;
