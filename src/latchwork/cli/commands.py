@@ -13,7 +13,7 @@ from latchwork.cli.demo import demo
 
 app = typer.Typer(
     name="latchwork",
-    help="Tasks that name the resources they touch, exclusive or shared, on PostgreSQL.",
+    help="Run Python functions as tasks that name the resources they touch.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,7 +25,7 @@ app.command("migrate")(migrating.migrate)
 app.add_typer(tasks.app, name="tasks")
 app.command("locks")(look.locks)
 app.command("workers")(look.workers)
-app.command("demo")(demo)
+app.command("demo", short_help="Run the main job on real input.")(demo)
 app.add_typer(bench, name="bench")
 
 
@@ -39,4 +39,4 @@ def _version(asked: bool) -> None:
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
-    """Tasks that name the resources they touch, exclusive or shared, on PostgreSQL."""
+    """Run Python functions as tasks that name the resources they touch."""

@@ -65,13 +65,18 @@ def _created(task_id: str) -> float | None:
 
 
 def locks(
-    resource: Annotated[str | None, typer.Option(help="Only this resource, with its whole line.")] = None,
+    resource: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this resource, with its whole line.")
+    ] = None,
     limit: Limit = 1_000,
     json: Json = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Show who holds each resource and who waits for it, in the order of the line."""
+    """Show who holds each resource and who waits for it.
+
+    Each line is in its order. The first places of each are shown, with --resource all of one line.
+    """
     with open_app(dsn, schema) as latchwork:
         rows = latchwork.locks(resource=resource, limit=limit)
     now = time.time()
@@ -128,7 +133,7 @@ def is_alive(row: AppRow) -> bool:
 
 
 def workers(json: Json = False, dsn: Dsn = None, schema: Schema = SCHEMA) -> None:
-    """Show the nodes: which live, what they do, how many tasks they run."""
+    """Show the nodes: which live, and what they do."""
     with open_app(dsn, schema) as latchwork:
         found = [row for row in latchwork.workers() if row.kind == "node"]
     if json:

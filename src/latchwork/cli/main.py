@@ -6,6 +6,7 @@ Usage errors end with 2, as the parser has it. What is not a :class:`LatchworkEr
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from latchwork.cli.text import block
 from latchwork.errors import InputError, LatchworkError
@@ -14,7 +15,7 @@ from latchwork.errors import InputError, LatchworkError
 _EXTRA = ("typer", "click", "rich")
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line. Does not return."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a name must not break the output
@@ -23,12 +24,19 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _EXTRA:
             raise
-        sys.exit(f"error: the command line needs the module {error.name}; run: pip install 'latchwork[cli]'")
+        fail(f"the command line needs the module {error.name}; run: pip install 'latchwork[cli]'")
     try:
         _check_utf8(sys.argv[1:])
         app()
+        sys.exit(0)
     except LatchworkError as error:
-        sys.exit(f"error: {block(str(error))}")
+        fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Say what went wrong and end the process with 1."""
+    print(f"error: {block(message)}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _check_utf8(arguments: list[str]) -> None:

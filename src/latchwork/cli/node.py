@@ -47,8 +47,11 @@ class LogLevel(StrEnum):
 
 
 Target = Annotated[str, typer.Argument(metavar="MODULE:APP", help="The app: a module to import and its App in it.")]
-Level = Annotated[LogLevel, typer.Option("--log-level", help="The least important lines that are written to stderr.")]
-Name = Annotated[str | None, typer.Option("--name", help="How the node is called. Default: pid@host.")]
+Level = Annotated[
+    LogLevel,
+    typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error: what is written to stderr."),
+]
+Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="How the node is called. Default: pid@host.")]
 
 
 class Engine(PostgresEngine):
@@ -121,9 +124,11 @@ def start_log(level: LogLevel) -> None:
 
 def dev(
     target: Annotated[
-        str | None, typer.Argument(metavar="[MODULE:APP]", help="The app to run a node of. Without it: no node.")
+        str | None, typer.Argument(metavar="MODULE:APP", help="The app to run a node of. Without it: no node.")
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help=f"Where the data lies. Default: {FOLDER}, here.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help=f"Where the data lies. Default: {FOLDER}, here.")
+    ] = None,
     slots: Slots = 4,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,

@@ -14,14 +14,18 @@ from latchwork.errors import ConfigError
 
 Dsn = Annotated[
     str | None,
-    typer.Option("--dsn", envvar="LATCHWORK_DSN", help="The database: PostgreSQL's URL, or embedded:FOLDER."),
+    typer.Option(
+        "--dsn", envvar="LATCHWORK_DSN", metavar="DSN", help="The database: PostgreSQL's URL, or embedded:FOLDER."
+    ),
 ]
-Schema = Annotated[str, typer.Option("--schema", envvar="LATCHWORK_SCHEMA", help="The schema that holds the tables.")]
+Schema = Annotated[
+    str, typer.Option("--schema", envvar="LATCHWORK_SCHEMA", metavar="NAME", help="The schema that holds the tables.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many rows.")]
-Slots = Annotated[int, typer.Option("--slots", min=1, max=1_000, help="How many tasks run at once.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, metavar="N", help="At most so many rows.")]
+Slots = Annotated[int, typer.Option("--slots", min=1, max=1_000, metavar="N", help="How many tasks run at once.")]
 GraceS = Annotated[
-    float, typer.Option("--grace-s", min=0, max=86_400, help="Seconds that running tasks have after Ctrl-C.")
+    float, typer.Option("--grace-s", min=0, max=86_400, metavar="SECONDS", help="What running tasks have after Ctrl-C.")
 ]
 
 SCHEMA = SCHEMA_DEFAULT

@@ -16,6 +16,7 @@ from latchwork.core.task import Task
 from latchwork.errors import InputError
 
 WIDE_COLUMNS = 120
+STATE_HELP = f"Only in this state: {', '.join(ALL[:-1])} or {ALL[-1]}. Repeat it for more."
 
 app = typer.Typer(help="Look at tasks, and cancel them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -25,9 +26,9 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The task's id, in full.")
 
 @app.command("list")
 def list_tasks(  # noqa: PLR0917  the parser calls it, by name
-    state: Annotated[list[State] | None, typer.Option(help="Only in this state; repeat it for more.")] = None,
-    name: Annotated[str | None, typer.Option(help="Only tasks of this name.")] = None,
-    resource: Annotated[str | None, typer.Option(help="Only tasks that ask for this resource.")] = None,
+    state: Annotated[list[State] | None, typer.Option(metavar="STATE", help=STATE_HELP)] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only tasks of this name.")] = None,
+    resource: Annotated[str | None, typer.Option(metavar="NAME", help="Only tasks that ask for this resource.")] = None,
     limit: Limit = 50,
     json: Json = False,
     dsn: Dsn = None,
@@ -76,7 +77,7 @@ def show_task(task_id: Id, json: Json = False, dsn: Dsn = None, schema: Schema =
 @app.command("cancel")
 def cancel_task(
     task_id: Id,
-    reason: Annotated[str | None, typer.Option(help="Kept with the task.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept with the task.")] = None,
     json: Json = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
