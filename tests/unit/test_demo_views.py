@@ -21,7 +21,7 @@ from latchwork.cli.demo_picture import (
     slots,
     waits_table,
 )
-from latchwork.cli.demo_progress import counts, line, panel
+from latchwork.cli.demo_progress import counts, counts_line, panel
 from latchwork.core.resource import LockSet
 from latchwork.core.task import Task
 from tests.support.histories import Work, faultless, task
@@ -125,7 +125,7 @@ def test_the_live_view_tells_what_runs_and_what_waits_for_what() -> None:
     assert "0/2" in text
     assert re.search(r"sync a +1\.5 s", text)
     assert re.search(r"publish a → x +sync a \(runs\), repo:a", text)
-    assert line([moment(one, 1.0) for one in HISTORY]) == "1 running, 1 blocked"
+    assert counts_line([moment(one, 1.0) for one in HISTORY]) == "1 running, 1 blocked"
 
 
 def test_the_live_view_keeps_its_height_and_says_how_many_it_leaves_out() -> None:

@@ -7,8 +7,8 @@ removed if all went well.
 
 from __future__ import annotations
 
-import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,8 +25,10 @@ from rich.text import Text
 
 from latchwork.cli.demo_history import figures, kind
 from latchwork.cli.demo_picture import chain_text, picture, waits_table
-from latchwork.cli.demo_progress import line, panel
+from latchwork.cli.demo_progress import counts_line, panel
 from latchwork.cli.demo_run import Outcome, Watch, judge, load_example, perform
+from latchwork.cli.options import Json, Slots
+from latchwork.cli.output import print_json
 from latchwork.core.task import Task
 from latchwork.errors import ConfigError
 
@@ -37,12 +39,12 @@ WIDTH_MIN, WIDTH_MAX, WIDTH_PLAIN = 60, 160, 120
 
 def demo(
     name: Annotated[str, typer.Argument(help="Which one; there is repo_manager.")] = NAMES[0],
-    slots: Annotated[int, typer.Option(min=1, max=64, help="How many tasks the node runs at once.")] = 4,
+    slots: Slots = 4,
     folder: Annotated[
         Path | None,
         typer.Option(help="Keep database and content here. Default: a temporary folder, removed at the end."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run the main job on real input: a content manager over this machine's Python installation.
 
@@ -52,10 +54,11 @@ def demo(
         raise ConfigError(f"there is no demo {name!r}; there is {', '.join(NAMES)}")
     console = Console(stderr=as_json)
     console.width = min(WIDTH_MAX, max(WIDTH_MIN, console.width)) if console.is_terminal else WIDTH_PLAIN
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the node stops, the folder goes
     with workplace(folder, console) as home:
         summary = run(home, slots, console)
         if as_json:
-            print(json.dumps(summary, indent=1))
+            print_json(summary)
         if not summary["correct"]:
             sys.exit(1)
 
@@ -70,10 +73,17 @@ def workplace(folder: Path | None, console: Console) -> Iterator[Path]:
         raise ConfigError(f"the folder {home} cannot be made: {error.strerror}; name another by --folder") from None
     try:
         yield home
+    except KeyboardInterrupt:
+        _remove(home, given=folder is not None)
+        raise
     except BaseException:
         console.print(f"Database, content and the node's log are kept in {home}", markup=False)
         raise
-    if folder is None:
+    _remove(home, given=folder is not None)
+
+
+def _remove(home: Path, *, given: bool) -> None:
+    if not given:
         shutil.rmtree(home, ignore_errors=True)  # the embedded server may still be writing its last lines
 
 
@@ -110,7 +120,7 @@ def watching(console: Console) -> Iterator[Watch]:
         nonlocal said_at
         now = time.monotonic()
         if now - said_at >= PLAIN_EVERY_S or all(task.final for task in tasks):
-            console.print(f"{now - began:7.1f} s  {line(tasks)}", markup=False, highlight=False)
+            console.print(f"{now - began:7.1f} s  {counts_line(tasks)}", markup=False, highlight=False)
             said_at = now
 
     yield say

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from latchwork.cli.text import line
 from latchwork.core.task import Task
 
 
@@ -43,12 +44,7 @@ def label(task: Task) -> str:
     """Return a short name: the function's, and what its resources of the form ``kind:name`` name."""
     resources = sorted([*task.exclusive, *task.shared], reverse=True)
     names = [resource.partition(":")[2] for resource in resources if ":" in resource]
-    return printable(f"{kind(task)} {' → '.join(names)}".rstrip())
-
-
-def printable(text: str) -> str:
-    """Return the text with whatever a terminal could obey written as an escape."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return line(f"{kind(task)} {' → '.join(names)}".rstrip())
 
 
 def kind(task: Task) -> str:
@@ -120,7 +116,7 @@ def overlaps(history: Iterable[Task]) -> list[str]:
             how = f"overlapped with {label(earlier)} by {_overlap_ms(first, second)}"
         else:
             how = f"was ready before {label(earlier)} had ended"
-        wrong.append(f"{label(later)} {how}, on {printable(resource)}")
+        wrong.append(f"{label(later)} {how}, on {line(resource)}")
     return wrong
 
 

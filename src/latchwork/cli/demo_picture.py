@@ -18,7 +18,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from latchwork.cli.demo_history import Link, bounds, chain, kind, label, printable, span, waits
+from latchwork.cli.demo_history import Link, bounds, chain, kind, label, span, waits
+from latchwork.cli.text import line
 from latchwork.core.task import Task
 
 COLORS = ("cyan", "green", "yellow", "magenta", "blue", "red")
@@ -73,7 +74,7 @@ def picture(history: Sequence[Task], width: int = 100) -> Group:
     grid.add_row("", "")
     found = waits(history)
     for name, lane in lines(ended).items():
-        grid.add_row(Text(printable(name)), draw(line_cells(lane, scale, found), colors))
+        grid.add_row(Text(line(name)), draw(line_cells(lane, scale, found), colors))
     return Group(legend(colors), grid)
 
 
@@ -81,7 +82,7 @@ def legend(colors: dict[str, str]) -> Text:
     """Return what the signs and colours mean."""
     text = Text()
     for name, color in colors.items():
-        text.append(f" {sign(name)} ", style=f"black on {color}").append(f" {printable(name)}  ")
+        text.append(f" {sign(name)} ", style=f"black on {color}").append(f" {line(name)}  ")
     return text.append(f"{BLOCKED * 3} blocked, coloured as what it waits for  {READY * 3} ready", style="dim")
 
 
@@ -181,7 +182,7 @@ def waits_table(history: Sequence[Task], most: int = 8) -> Table:
             held.setdefault((link.earlier.id, link.resource), []).append(link)
     for links in sorted(held.values(), key=lambda links: (-len(links), -_longest(links)))[:most]:
         who = ", ".join(label(link.later) for link in links[:3]) + (" …" if len(links) > 3 else "")
-        texts = (label(links[0].earlier), printable(links[0].resource), who)
+        texts = (label(links[0].earlier), line(links[0].resource), who)
         table.add_row(str(len(links)), f"{_longest(links):.2f} s", *map(Text, texts))
     return table
 
@@ -198,5 +199,5 @@ def chain_text(history: Sequence[Task]) -> Text:
     text = Text("The chain that decided the length of the run: ", style="bold")
     text.append(label(path[0].earlier), style="none")
     for link in path:
-        text.append(f" -({printable(link.resource)})-> {label(link.later)}", style="none")
+        text.append(f" -({line(link.resource)})-> {label(link.later)}", style="none")
     return text

@@ -11,7 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from latchwork.cli.demo_history import label, printable, span, waits
+from latchwork.cli.demo_history import label, span, waits
+from latchwork.cli.text import line
 from latchwork.core.states import RUNNING
 from latchwork.core.task import Task
 
@@ -25,7 +26,7 @@ def counts(tasks: Sequence[Task]) -> dict[str, int]:
     return {state: found[state] for state in (*STATES, *sorted(found.keys() - set(STATES)))}
 
 
-def line(tasks: Sequence[Task]) -> str:
+def counts_line(tasks: Sequence[Task]) -> str:
     """Return the counts as one plain line, for output that is no terminal."""
     return ", ".join(f"{number} {state}" for state, number in counts(tasks).items() if number)
 
@@ -62,7 +63,7 @@ def _waiting(tasks: Sequence[Task], rows: int) -> Table:
     for task in shown:
         resource, earlier, _ = found[task.id]
         how = "runs" if earlier.state == RUNNING else "waits too"
-        table.add_row(Text(label(task)), Text(f"{label(earlier)} ({how}), {printable(resource)}"))
+        table.add_row(Text(label(task)), Text(f"{label(earlier)} ({how}), {line(resource)}"))
     if len(shown) < len(waiting):
         table.add_row(Text(f"and {len(waiting) - len(shown)} more", style="dim"), "")
     return _padded(table, rows - table.row_count)

@@ -21,6 +21,7 @@ import latchwork
 from latchwork.app import App, Call
 from latchwork.cli.demo_history import kind, problems
 from latchwork.core.task import Task
+from latchwork.db.dsn import EMBEDDED
 from latchwork.errors import ConfigError, ExecutorError
 
 EXAMPLE = "examples.repo_manager"
@@ -28,6 +29,8 @@ NODE_START_S = 60.0
 NODE_STOP_S = 20.0
 RUN_MAX_S = 900.0
 LOOK_S = 0.1
+# The command line, in a process that the kernel ends with this one: a demo that is killed leaves no node behind.
+NODE = "import latchwork.executor.template as t; t.die_with_parent(); import latchwork.cli.main as m; m.main()"
 PAGE = 500
 
 Watch = Callable[[Sequence[Task]], None]
@@ -62,7 +65,7 @@ def load_example(content: Path, database: Path) -> Example:
             f"it is not in {root}. Get the source of Latchwork and run `make demo` there"
         )
     os.environ["REPO_MANAGER_HOME"] = str(content)
-    os.environ.setdefault("LATCHWORK_DSN", f"embedded:{database}")
+    os.environ.setdefault("LATCHWORK_DSN", f"{EMBEDDED}{database}")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     return Example(
@@ -81,7 +84,7 @@ def perform(example: Example, steps: Sequence[Any], *, slots: int, log: Path, wa
     Raises ExecutorError if the node does not start, ends early, or the tasks don't end in time.
     """
     app: App = example.tasks.app
-    if app.dsn.startswith("embedded:"):
+    if app.dsn.startswith(EMBEDDED):
         app.migrate()
     with node(example, slots, log) as process:
         _until_joined(app, process, log)
@@ -114,13 +117,10 @@ def unverified(outcome: Outcome, example: Example) -> Iterator[str]:
 @contextmanager
 def node(example: Example, slots: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``latchwork worker`` on the example's app. It is asked to stop at the end, and killed if it doesn't."""
-    command = "import sys; from latchwork.cli.main import main; sys.exit(main())"
-    arguments = ["worker", f"{EXAMPLE}.tasks:app", "--slots", str(slots)]
-    paths = [str(example.root), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    command = [sys.executable, "-c", NODE, "worker", f"{EXAMPLE}.tasks:app", "--slots", str(slots)]
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-c", command, *arguments], cwd=example.root, env=environment, stdout=output, stderr=output
+            command, cwd=example.root, stdout=output, stderr=output
         )
     try:
         yield process
