@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from rich.console import Console, RenderableType
 
-from latchwork.cli.demo_history import waits
+from latchwork.cli.demo_history import span, waits
 from latchwork.cli.demo_picture import (
+    Cell,
     Scale,
     axis,
     chain_text,
@@ -34,8 +36,8 @@ def printed(renderable: RenderableType, width: int = 120, *, color: bool = False
     return out.getvalue()
 
 
-def signs(row: list[object]) -> str:
-    return "".join(str(getattr(cell, "sign")) for cell in row)  # noqa: B009
+def signs(row: Iterable[Cell]) -> str:
+    return "".join(cell.sign for cell in row)
 
 
 HISTORY = faultless([Work("sync", ["repo:a"], [], 2.0), Work("publish", ["dist:x"], ["repo:a"], 2.0)], 2)
@@ -43,7 +45,7 @@ HISTORY = faultless([Work("sync", ["repo:a"], [], 2.0), Work("publish", ["dist:x
 
 def test_a_line_shows_the_wait_and_then_the_run() -> None:
     scale = Scale(0.0, 4.0, 8)
-    rows = {name: signs([*line_cells(lane, scale, waits(HISTORY))]) for name, lane in lines(HISTORY).items()}
+    rows = {name: signs(line_cells(lane, scale, waits(HISTORY))) for name, lane in lines(HISTORY).items()}
     assert rows == {"repo:a": "SSSS    ", "dist:x": "····PPPP"}
 
 
@@ -54,19 +56,19 @@ def test_a_blocked_task_takes_the_colour_of_the_one_it_waits_for() -> None:
 
 def test_a_ready_task_that_waits_for_a_slot_is_shaded() -> None:
     one = task(1, "sync", LockSet(("a",)), unblocked_at=1.0, started_at=3.0, finished_at=4.0)
-    assert signs([*line_cells([one], Scale(0.0, 4.0, 4), {})]) == "·░░S"
+    assert signs(line_cells([one], Scale(0.0, 4.0, 4), {})) == "·░░S"
 
 
 def test_of_several_waiting_in_one_line_the_next_is_drawn() -> None:
     history = faultless([Work("x", ["a"]), Work("y", ["a"]), Work("z", ["a"])])
-    assert signs([*line_cells(history, Scale(0.0, 3.0, 6), waits(history))]) == "XXYYZZ"
+    assert signs(line_cells(history, Scale(0.0, 3.0, 6), waits(history))) == "XXYYZZ"
     row = line_cells(history[1:], Scale(0.0, 3.0, 6), waits(history))
     assert [cell.kind for cell in row] == ["x", "x", "y", "y", "z", "z"]
 
 
 def test_a_run_too_short_for_a_column_still_shows() -> None:
     one = task(1, "blink", started_at=5.0, finished_at=5.001)
-    assert signs([*run_cells([one], Scale(0.0, 10.0, 10))]) == "     B    "
+    assert signs(run_cells([one], Scale(0.0, 10.0, 10))) == "     B    "
 
 
 def test_slots_are_as_many_as_ran_at_once_and_no_slot_runs_two() -> None:
@@ -75,7 +77,7 @@ def test_slots_are_as_many_as_ran_at_once_and_no_slot_runs_two() -> None:
     assert len(lanes) == 4
     assert sum(map(len, lanes)) == len(history)
     for lane in lanes:
-        assert all(before.finished_at <= after.started_at for before, after in pairwise(lane))  # type: ignore[operator]
+        assert all(span(before).finished <= span(after).started for before, after in pairwise(lane))
 
 
 def test_each_task_has_its_line_and_readers_stand_in_that_of_the_resource_fewest_share() -> None:

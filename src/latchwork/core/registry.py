@@ -14,6 +14,7 @@ compiled there, because binding, rendering and encoding are paid for each task.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -225,12 +226,13 @@ def check_timeout_s(timeout_s: object) -> float | None:
     """Return the timeout if it is None or a number of seconds within the limits. Else raise InputError."""
     if timeout_s is None:
         return None
-    if type(timeout_s) not in (int, float) or not TIMEOUT_S_MIN <= timeout_s <= TIMEOUT_S_MAX:  # type: ignore[operator]
+    number = timeout_s if isinstance(timeout_s, (int, float)) and not isinstance(timeout_s, bool) else math.nan
+    if not TIMEOUT_S_MIN <= number <= TIMEOUT_S_MAX:
         raise InputError(
             f"timeout_s must be {TIMEOUT_S_MIN} to {TIMEOUT_S_MAX:.0f} seconds, or None for no limit, "
             f"got {show(timeout_s)}"
         )
-    return float(timeout_s)  # type: ignore[arg-type]
+    return float(number)
 
 
 def check_priority(priority: object) -> int:
