@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, LiteralString, NamedTuple
 
 from psycopg import Connection
+from psycopg.sql import SQL, Identifier
 
 from latchwork.db import sql_files
 from latchwork.db.embedded import Embedded
@@ -74,9 +75,9 @@ def server(dsn: str | None) -> Iterator[str]:
 def place(dsn: str) -> Iterator[Place]:
     """A new migrated schema in the database at ``dsn``, dropped at the end."""
     new = Place(dsn, f"latchwork_bench_{uuid.uuid4().hex[:12]}")
+    migrate(dsn, new.schema)
     try:
-        migrate(dsn, new.schema)
         yield new
     finally:
         with new.connect() as conn:
-            new.run(conn, "drop_schema")
+            conn.execute(SQL(statement("drop_schema", new.schema)).format(Identifier(new.schema)))

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 class Target(NamedTuple):
-    """A figure to reach. ``bound``: ``at_least`` or ``at_most``. ``note`` may name an alternative that ``met`` takes."""
+    """A figure to reach. ``bound``: ``at_least`` or ``at_most``. ``note`` may name an alternative to ``met``."""
 
     figure: str
     bound: str
