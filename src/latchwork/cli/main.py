@@ -22,9 +22,10 @@ def main() -> NoReturn:
     try:
         from latchwork.cli.commands import app  # noqa: PLC0415  here, where its absence is explained
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+        module = (error.name or "").partition(".")[0]
+        if module not in _EXTRA:
             raise
-        fail(f"the command line needs the module {error.name}; run: pip install 'latchwork[cli]'")
+        fail(f"the command line needs the module {module}; run: pip install 'latchwork[cli]'")
     try:
         _check_utf8(sys.argv[1:])
         app()

@@ -28,7 +28,7 @@ STYLES = {
 Row = Sequence[str | Text]
 
 GAP = 2
-CUT_COLUMNS_MIN = 12
+CUT_COLUMNS_MIN = 8
 # A file or a pipe has no width. Rows stay whole there, so that grep and awk find what they look for.
 UNBOUNDED_COLUMNS = 10_000
 
