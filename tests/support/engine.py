@@ -20,15 +20,16 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 TABLES = """
 SELECT (SELECT coalesce(json_agg(json_build_object('id', t.id, 'state', t.state, 'pending', t.pending,
-                  'ready', t.unblocked_at IS NOT NULL, 'token', t.token) ORDER BY t.ticket), '[]') FROM latchwork.task t),
+                  'ready', t.unblocked_at IS NOT NULL, 'token', t.token) ORDER BY t.ticket), '[]')
+          FROM latchwork.task t),
        (SELECT coalesce(json_agg(json_build_object('id', h.id, 'state', h.state)), '[]') FROM latchwork.history h),
        (SELECT coalesce(json_agg(json_build_array(q.resource, q.task, q.exclusive, q.granted)
                   ORDER BY q.resource, q.ticket), '[]') FROM latchwork.lock_request q)
 """
 # DELETE and not TRUNCATE, which makes new files for each of the tables: fifty times slower on a few rows.
 EMPTY = """
-WITH a AS (DELETE FROM latchwork.task), b AS (DELETE FROM latchwork.lock_request), c AS (DELETE FROM latchwork.unsettled),
-     d AS (DELETE FROM latchwork.sleeper), e AS (DELETE FROM latchwork.watch)
+WITH a AS (DELETE FROM latchwork.task), b AS (DELETE FROM latchwork.lock_request),
+     c AS (DELETE FROM latchwork.unsettled), d AS (DELETE FROM latchwork.sleeper), e AS (DELETE FROM latchwork.watch)
 DELETE FROM latchwork.history
 """
 REST = """

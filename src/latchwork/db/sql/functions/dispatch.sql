@@ -39,13 +39,22 @@ BEGIN
     IF v_resources IS NOT NULL THEN
         PERFORM latchwork.take_latches(v_resources, v_exclusive);
     END IF;
-    IF cardinality(v_tasks) = 1 THEN
+    IF p_again THEN
+        BEGIN
+            RETURN QUERY SELECT p.* FROM latchwork.place(v_tasks) p;
+        EXCEPTION WHEN unique_violation THEN
+            -- The first call, still open when we looked, has committed: look again. Each turn finds more ids known.
+            IF EXISTS (SELECT FROM unnest(v_tasks) t WHERE latchwork.task_exists(t.id)) THEN
+                RETURN QUERY SELECT d.* FROM latchwork.dispatch(p_tasks, p_again, p_hint) d;
+                RETURN;
+            END IF;
+            RAISE;
+        END;
+        RETURN QUERY SELECT k.* FROM latchwork.known_tasks(p_tasks, v_tasks) k;
+    ELSIF cardinality(v_tasks) = 1 THEN
         RETURN QUERY SELECT p.* FROM latchwork.place_one(v_tasks[1]) p;
     ELSE
         RETURN QUERY SELECT p.* FROM latchwork.place(v_tasks) p;
-    END IF;
-    IF p_again THEN
-        RETURN QUERY SELECT k.* FROM latchwork.known_tasks(p_tasks, v_tasks) k;
     END IF;
     IF p_hint = 'look' AND EXISTS (SELECT FROM latchwork.sleeper) THEN
         PERFORM latchwork.wake(array_agg(t.name), count(*)::integer, NULL, true)
