@@ -85,7 +85,7 @@ def nodes(dsn: str) -> list[str]:
 
 def run_each_kind(dsn: str) -> None:
     with app_on(dsn) as app:
-        calls = [("greet", ["ann"]), ("later", [1]), ("fails", []), ("odd", [])]
+        calls: list[tuple[str, list[Any]]] = [("greet", ["ann"]), ("later", [1]), ("fails", []), ("odd", [])]
         tasks = [app.dispatch(f"project.{name}", args=args) for name, args in calls]
         greeted, added, failed, odd = app.wait(tasks, timeout_s=LIMIT_S)
     assert (greeted.state, greeted.result, greeted.output) == ("completed", {"hello": "ann"}, "printed ann\n")

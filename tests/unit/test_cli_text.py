@@ -163,6 +163,18 @@ def test_a_table_that_cannot_fit_keeps_what_must_be_whole() -> None:
     assert cell_len(row) == len(ID) + len("1 s") + 2 * CUT_COLUMNS_MIN + 6
 
 
+def test_in_a_narrow_terminal_the_id_has_a_line_of_its_own() -> None:
+    columns = [Column("id", own_line=True), Column("age", right=True), Column("name", cut="front")]
+    wide, narrow = ([text.plain for text in table(columns, {"": [[ID, "1 s", "a.b"]]}, width)] for width in (80, 40))
+    assert wide[1] == f"{ID}  1 s  a.b"
+    assert narrow == ["age  name", "  id", "1 s  a.b", f"  {ID}"]
+
+
+def test_a_dotted_name_is_cut_behind_a_dot_if_that_fits() -> None:
+    names = {"": [["package.module.function"], ["f" * 30]]}
+    assert [row.plain for row in table([Column("name", cut="front")], names, 12)][1:] == ["…function", "…" + "f" * 11]
+
+
 def test_groups_have_their_name_above() -> None:
     lines = [text.plain for text in table([Column("a")], {"one\x1b": [["1"]], "two": [["2"]]}, 80)]
     assert lines == ["a", "", "one\\x1b", "1", "", "two", "2"]

@@ -24,11 +24,11 @@ PLACE_COLUMNS = (
     Column("mode"),
     Column("task is"),
     Column("for", right=True),
-    Column("task"),
+    Column("task", own_line=True),
     Column("name", cut="front"),
 )
 WORKER_COLUMNS = (
-    Column("id"),
+    Column("id", own_line=True),
     Column("state"),
     Column("busy", right=True),
     Column("up", right=True),

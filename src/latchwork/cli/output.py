@@ -63,40 +63,52 @@ class Column(NamedTuple):
     header: str
     right: bool = False
     cut: str = ""  # what goes if the table is too wide: "front" | "end" of the text; "" keeps it whole
+    own_line: bool = False  # in a very narrow terminal it stands below the rest of its row
 
 
 def table(columns: Sequence[Column], groups: Mapping[str, Sequence[Row]], width: int) -> Iterator[Text]:
     """Yield the lines of a table. Each group of rows has its name above it, unless that is empty.
 
-    Columns are as wide as their longest cell. If that is more than ``width``, those that may be cut share what is left.
+    Columns are as wide as their longest cell. If that is more than ``width``, those that may be cut give way, and if
+    that is not enough, the column with a line of its own leaves the row.
     """
     cells = {name: [[_cell(cell) for cell in row] for row in rows] for name, rows in groups.items()}
     every = [row for rows in cells.values() for row in rows]
     widths = [max([len(column.header), *(row[i].cell_len for row in every)]) for i, column in enumerate(columns)]
-    _shrink(columns, widths, width)
-    yield _join([Text(column.header, style="bold") for column in columns], columns, widths)
+    stacked = _shrink(columns, widths, width) > 0 and any(column.own_line for column in columns)
+    yield from _row([Text(column.header, style="bold") for column in columns], columns, widths, stacked)
     for name, rows in cells.items():
         if name:
             yield Text()
             yield Text(line(name), style="bold")
         for row in rows:
-            yield _join(row, columns, widths)
+            yield from _row(row, columns, widths, stacked)
 
 
 def _cell(cell: str | Text) -> Text:
     return cell if isinstance(cell, Text) else Text(line(cell))
 
 
-def _shrink(columns: Sequence[Column], widths: list[int], width: int) -> None:
-    """Take from the widest column that may be cut, until all fit or none may give more."""
+def _shrink(columns: Sequence[Column], widths: list[int], width: int) -> int:
+    """Take from the widest column that may be cut, until all fit or none may give more. Return what is too much."""
     over = sum(widths) + GAP * (len(widths) - 1) - width
     elastic = [i for i, column in enumerate(columns) if column.cut and widths[i] > CUT_COLUMNS_MIN]
     while over > 0 and elastic:
         widest = max(elastic, key=lambda i: widths[i])
         if widths[widest] <= CUT_COLUMNS_MIN:
-            return
+            break
         widths[widest] -= 1
         over -= 1
+    return over
+
+
+def _row(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int], stacked: bool) -> Iterator[Text]:
+    if not stacked:
+        yield _join(cells, columns, widths)
+        return
+    inline = [i for i, column in enumerate(columns) if not column.own_line]
+    yield _join([cells[i] for i in inline], [columns[i] for i in inline], [widths[i] for i in inline])
+    yield from (Text.assemble("  ", cell) for cell, column in zip(cells, columns, strict=True) if column.own_line)
 
 
 def _join(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:
@@ -111,9 +123,14 @@ def _join(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int
 
 
 def _cut(cell: Text, side: str, columns: int) -> Text:
+    """Return the cell cut to ``columns``; at the front behind a dot if one is there, as names have parts."""
     if cell.cell_len <= columns or not side:
         return cell
     text = cell.plain
-    while text and cell_len(text) > columns - 1:
-        text = text[1:] if side == "front" else text[:-1]
-    return Text(f"…{text}" if side == "front" else f"{text}…", style=cell.style)
+    if side == "front":
+        parts = text.split(".")
+        ends = [".".join(parts[i:]) for i in range(1, len(parts))] + [text[i:] for i in range(1, len(text) + 1)]
+        return Text("…" + next(end for end in ends if cell_len(end) < columns), style=cell.style)
+    while cell_len(text) >= columns:
+        text = text[:-1]
+    return Text(f"{text}…", style=cell.style)

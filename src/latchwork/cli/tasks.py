@@ -56,7 +56,7 @@ def _print_tasks(found: list[Task]) -> None:
         words = summary(task, now)
         row: Row = [task.id, styled(words.state), words.age, words.ran, task.name]
         rows.append([*row, words.waited, words.locks] if wide else row)
-    columns = [Column("id"), Column("state"), Column("age", right=True), Column("ran", right=True)]
+    columns = [Column("id", own_line=True), Column("state"), Column("age", right=True), Column("ran", right=True)]
     columns += [Column("name", cut="front")]
     if wide:
         columns += [Column("waited", right=True), Column("resources", cut="end")]
