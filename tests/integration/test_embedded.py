@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -129,17 +130,22 @@ def test_four_first_starts_at_once_make_one_server(data_folder: Path, start_user
 
 
 def test_the_death_of_the_keeper_stops_the_server_cleanly_and_a_start_waits_for_its_end(
-    used_folder: Path, watch_process: Callable[[int], Watched]
+    used_folder: Path, start_user: Callable[..., User], watch_process: Callable[[int], Watched]
 ) -> None:
-    with held(used_folder) as embedded:
-        with psycopg.connect(embedded.dsn) as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS answer")
-        server = watch_process(server_pid(used_folder))
-        watch_process(parent_of(server.pid)).kill()
-        with held(used_folder) as again:  # at once, while the old server still stops
-            assert server.ends(timeout_s=0), "two servers on one cluster"
-            assert ask(again.dsn, "SELECT count(*) FROM kept") == 1
-            assert "database system is shut down" in (used_folder / "server.log.1").read_text()
+    first = start_user(used_folder)
+    with psycopg.connect(first.dsn()) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS answer")
+    server = watch_process(server_pid(used_folder))
+    server.send(signal.SIGSTOP)  # it cannot stop yet
+    keeper = watch_process(parent_of(server.pid))
+    keeper.kill()
+    assert keeper.ends()
+    assert not is_free(used_folder), "a second server could start beside the one that still stops"
+    second = start_user(used_folder)
+    server.send(signal.SIGCONT)
+    assert server.ends()
+    assert ask(second.dsn(), "SELECT count(*) FROM kept") == 1
+    assert "database system is shut down" in (used_folder / "server.log.1").read_text()
 
 
 def test_the_death_of_the_server_ends_the_keeper_and_the_next_start_recovers(

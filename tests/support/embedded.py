@@ -85,10 +85,17 @@ class Watched:
     def ends(self, timeout_s: float = LIMIT_S) -> bool:
         return bool(select.select([self._fd], [], [], timeout_s)[0])
 
+    def send(self, number: signal.Signals) -> None:
+        signal.pidfd_send_signal(self._fd, number)
+
     def kill(self) -> None:
-        signal.pidfd_send_signal(self._fd, signal.SIGKILL)
+        self.send(signal.SIGKILL)
 
     def close(self) -> None:
+        try:
+            self.send(signal.SIGCONT)  # a test that failed must not leave it stopped for ever
+        except ProcessLookupError:
+            pass
         os.close(self._fd)
 
 
