@@ -193,7 +193,7 @@ def test_a_worker_on_a_database_that_cannot_be_used_is_one_line(folder: Path, fr
 
 def exported(dev: Process) -> str:
     """The DSN that dev tells to export."""
-    found = re.search(r"^export LATCHWORK_DSN='(.*)'$", dev.out, re.MULTILINE)
+    found = re.search(r"^ *export LATCHWORK_DSN='(.*)'$", dev.out, re.MULTILINE)
     assert found is not None, dev.out
     return found[1]
 

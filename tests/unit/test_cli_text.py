@@ -93,10 +93,18 @@ def test_a_summary_names_modes_and_times() -> None:
 
 
 def test_json_has_iso_times_and_the_arguments_taken_apart() -> None:
-    document = as_json(task(result={"x": 1}))
+    document = as_json(task(result={"x": 1}), NOW)
     assert document["created_at"] == "1970-01-12T13:46:40.000000Z"
     assert (document["args"], document["kwargs"], document["result"]) == ([1], {"to": "ann"}, {"x": 1})
-    assert document.keys() == {*Task._fields, "args", "kwargs"} - {"payload"}
+    assert document.keys() == {*Task._fields, "args", "kwargs", "waits"} - {"payload"}
+    assert document["waits"] == {"locks_s": 100, "slot_s": None, "run_s": None}
+
+
+@pytest.mark.parametrize("payload", ["[1]", '{"x": 1}', '{"args": 1, "kwargs": []}', None])
+def test_a_payload_that_is_no_call_is_shown_as_it_is(payload: str | None) -> None:
+    odd = task(payload=payload)
+    assert f"arguments   {payload or '–'}\n" in shown(odd)
+    assert (as_json(odd, NOW)["args"], as_json(odd, NOW)["kwargs"]) == (None, None)
 
 
 def test_a_blocked_task_shows_what_it_waits_for_so_far() -> None:

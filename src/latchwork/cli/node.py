@@ -153,21 +153,13 @@ def dev(
 
 def welcome(given: str, dsn: str, schema: str, target: str | None) -> str:
     """Return what ``dev`` says: where the data lies, and how to use it from another terminal."""
-    where = f"in {given.removeprefix(EMBEDDED)}" if given.startswith(EMBEDDED) else f"at {redacted(dsn)}"
+    where = f"on the data in {given.removeprefix(EMBEDDED)}" if given.startswith(EMBEDDED) else f"at {redacted(dsn)}"
     exports = [f"export LATCHWORK_DSN={shlex.quote(dsn)}"]
     if schema != SCHEMA:
         exports.append(f"export LATCHWORK_SCHEMA={shlex.quote(schema)}")
     ways = ["latchwork tasks list", "latchwork locks", "latchwork workers"]
     if target is None:
         ways.insert(0, "latchwork worker MODULE:APP")
-    lines = [
-        f"PostgreSQL {where}",
-        "",
-        "In another terminal:",
-        "",
-        *exports,
-        *ways,
-        "",
-        "Ctrl-C ends it; the data stays.",
-    ]
-    return "\n".join(map(line, lines))
+    use = [f"  {line(command)}" for command in (*exports, *ways)]
+    head = [f"PostgreSQL runs {line(where)}", "", "In another terminal:", ""]
+    return "\n".join([*head, *use, "", "Ctrl-C ends it; the data stays.", ""])

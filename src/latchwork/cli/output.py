@@ -74,52 +74,50 @@ def table(columns: Sequence[Column], groups: Mapping[str, Sequence[Row]], width:
     """
     cells = {name: [[_cell(cell) for cell in row] for row in rows] for name, rows in groups.items()}
     every = [row for rows in cells.values() for row in rows]
-    widths = [max([len(column.header), *(row[i].cell_len for row in every)]) for i, column in enumerate(columns)]
-    stacked = _shrink(columns, widths, width) > 0 and any(column.own_line for column in columns)
-    yield from _row([Text(column.header, style="bold") for column in columns], columns, widths, stacked)
+    natural = {i: max([len(c.header), *(row[i].cell_len for row in every)]) for i, c in enumerate(columns)}
+    widths = _fitted(columns, natural, width)
+    if _total(widths) > width:
+        widths = _fitted(columns, {i: natural[i] for i in natural if not columns[i].own_line}, width)
+    yield from _row([Text(column.header, style="bold") for column in columns], columns, widths)
     for name, rows in cells.items():
         if name:
             yield Text()
             yield Text(line(name), style="bold")
         for row in rows:
-            yield from _row(row, columns, widths, stacked)
+            yield from _row(row, columns, widths)
 
 
 def _cell(cell: str | Text) -> Text:
     return cell if isinstance(cell, Text) else Text(line(cell))
 
 
-def _shrink(columns: Sequence[Column], widths: list[int], width: int) -> int:
-    """Take from the widest column that may be cut, until all fit or none may give more. Return what is too much."""
-    over = sum(widths) + GAP * (len(widths) - 1) - width
-    elastic = [i for i, column in enumerate(columns) if column.cut and widths[i] > CUT_COLUMNS_MIN]
-    while over > 0 and elastic:
-        widest = max(elastic, key=lambda i: widths[i])
-        if widths[widest] <= CUT_COLUMNS_MIN:
+def _total(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + GAP * (len(widths) - 1)
+
+
+def _fitted(columns: Sequence[Column], widths: Mapping[int, int], width: int) -> dict[int, int]:
+    """Return the widths, less what the widest columns that may be cut can give until all fit."""
+    fitted = dict(widths)
+    elastic = [i for i in fitted if columns[i].cut]
+    while elastic and _total(fitted) > width:
+        widest = max(elastic, key=fitted.__getitem__)
+        if fitted[widest] <= CUT_COLUMNS_MIN:
             break
-        widths[widest] -= 1
-        over -= 1
-    return over
+        fitted[widest] -= 1
+    return fitted
 
 
-def _row(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int], stacked: bool) -> Iterator[Text]:
-    if not stacked:
-        yield _join(cells, columns, widths)
-        return
-    inline = [i for i, column in enumerate(columns) if not column.own_line]
-    yield _join([cells[i] for i in inline], [columns[i] for i in inline], [widths[i] for i in inline])
-    yield from (Text.assemble("  ", cell) for cell, column in zip(cells, columns, strict=True) if column.own_line)
-
-
-def _join(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:
-    joined = Text(no_wrap=True, overflow="ignore")
-    for i, (cell, column, width) in enumerate(zip(cells, columns, widths, strict=True)):
-        shown = _cut(cell, column.cut, width)
+def _row(cells: Sequence[Text], columns: Sequence[Column], widths: Mapping[int, int]) -> Iterator[Text]:
+    """Yield the line of the columns that have a width, and one for each other."""
+    joined, last = Text(), max(widths)
+    for i, width in widths.items():
+        shown = _cut(cells[i], columns[i].cut, width)
         room = " " * (width - shown.cell_len)
-        last = i == len(cells) - 1
-        joined.append_text(Text.assemble(room, shown) if column.right else shown)
-        joined.append("" if last else " " * GAP if column.right else room + " " * GAP)
-    return joined
+        joined.append_text(Text.assemble(room, shown) if columns[i].right else shown)
+        if i != last:
+            joined.append(" " * GAP if columns[i].right else room + " " * GAP)
+    yield joined
+    yield from (Text.assemble("  ", cell) for i, cell in enumerate(cells) if i not in widths)
 
 
 def _cut(cell: Text, side: str, columns: int) -> Text:

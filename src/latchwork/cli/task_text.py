@@ -10,7 +10,9 @@ from rich.text import Text
 
 from latchwork.cli.output import styled
 from latchwork.cli.text import block, duration, iso, line
+from latchwork.core.payload import decode_arguments
 from latchwork.core.task import Task
+from latchwork.errors import PayloadError
 
 LABEL_COLUMNS = 12
 CLOCK_COLUMNS = 32
@@ -66,13 +68,22 @@ def summary(task: Task, now: float) -> Summary:
     )
 
 
-def as_json(task: Task) -> dict[str, Any]:
-    """Return the task for ``--json``: its fields, times as ISO 8601 UTC, the arguments and the waits taken apart."""
+def as_json(task: Task, now: float) -> dict[str, Any]:
+    """Return the task for ``--json``: its fields, times as ISO 8601 UTC, the arguments taken apart, and the waits."""
     fields = task._asdict()
-    payload = json.loads(fields.pop("payload") or "null") or {}
+    args, kwargs = _call(fields.pop("payload"))
     for name in ("created_at", "unblocked_at", "started_at", "finished_at"):
         fields[name] = iso(fields[name])
-    return {**fields, "args": payload.get("args"), "kwargs": payload.get("kwargs")}
+    fields["waits"] = {key: None if s is None else round(s, 6) for key, s in waits(task, now)._asdict().items()}
+    return {**fields, "args": args, "kwargs": kwargs}
+
+
+def _call(payload: str | None) -> tuple[list[Any] | None, dict[str, Any] | None]:
+    """Return args and kwargs; None for both if another client stored what no node can call."""
+    try:
+        return decode_arguments(payload or "")
+    except PayloadError:
+        return None, None
 
 
 def detail(task: Task, now: float) -> Iterator[Text]:
@@ -117,11 +128,10 @@ def _listed(names: Iterable[str]) -> str | None:
 
 def _arguments(payload: str | None) -> str | None:
     """Return the arguments as they would stand in a call, in JSON."""
-    if payload is None:
-        return None
-    value = json.loads(payload)
-    given = [_json(item) for item in value["args"]] + [f"{key}={_json(item)}" for key, item in value["kwargs"].items()]
-    return ", ".join(given) or "none"
+    args, kwargs = _call(payload)
+    if args is None or kwargs is None:
+        return payload
+    return ", ".join([*map(_json, args), *(f"{key}={_json(value)}" for key, value in kwargs.items())]) or "none"
 
 
 def _json(value: object) -> str:

@@ -39,7 +39,8 @@ def list_tasks(  # noqa: PLR0917  the parser calls it, by name
     with open_app(dsn, schema) as latchwork:
         found = latchwork.tasks(state=states, name=name, resource=resource, limit=limit)
     if json:
-        print_json({"tasks": [as_json(task) for task in found]})
+        now = time.time()
+        print_json({"tasks": [as_json(task, now) for task in found]})
     elif not found:
         print("no such tasks" if states or name or resource else "no tasks yet")
     else:
@@ -69,7 +70,7 @@ def show_task(task_id: Id, json: Json = False, dsn: Dsn = None, schema: Schema =
     with open_app(dsn, schema) as latchwork:
         task = latchwork.get(task_id)
     if json:
-        print_json(as_json(task))
+        print_json(as_json(task, time.time()))
     else:
         print_lines(detail(task, time.time()))
 
@@ -88,6 +89,6 @@ def cancel_task(
     if task.state not in (CANCELED, CANCELING):
         raise InputError(f"task {task.id} is {task.state} already: there is nothing to cancel")
     if json:
-        print_json(as_json(task))
+        print_json(as_json(task, time.time()))
     else:
         print(f"task {task.id} is {task.state}")
