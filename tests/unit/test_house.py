@@ -194,6 +194,16 @@ def test_set_up_starts_anew_in_a_moved_checkout_and_when_python_went(checkout: P
     assert asked(moved) == ["venv", "hatchling", ".[dev]"] * 3
 
 
+def test_the_python_once_chosen_stays_until_another_one_is_chosen(checkout: Path) -> None:
+    set_up(checkout)
+    kept = set_up(checkout, PYTHON="")
+    other = shutil.copy(checkout / "python", checkout / "other")
+    set_up(checkout, PYTHON=str(other))
+
+    assert (kept.returncode, kept.stdout) == (0, "")
+    assert asked(checkout) == ["venv", "hatchling", ".[dev]"] * 2
+
+
 def test_set_up_that_failed_is_not_taken_for_done(checkout: Path) -> None:
     failed = set_up(checkout, NO_NETWORK="1")
     assert failed.returncode == 1
