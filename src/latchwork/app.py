@@ -184,7 +184,9 @@ class App:
         new = NewTask(
             id=new_id() if given_id is None else check_id(str(given_id)),
             name=definition.name,
-            payload=encode_arguments(call.args, call.kwargs, max_bytes=self.payload_bytes_max),
+            payload=encode_arguments(
+                call.args, definition.stored_kwargs(call.args, call.kwargs, bound), max_bytes=self.payload_bytes_max
+            ),
             locks=locks,
             priority=check_priority(options.pop("priority", definition.priority)),
             timeout_s=check_timeout_s(options.pop("timeout_s", definition.timeout_s)),

@@ -65,6 +65,16 @@ def test_a_dispatched_task_is_what_get_shows(app: App) -> None:
     assert app.tasks(state="waiting") == [task]
 
 
+def test_a_default_that_names_a_resource_is_stored_with_the_task(app: App) -> None:
+    @app.task(name="clean", exclusive=["store:{store}"])
+    def clean(days: int, store: str = "main", level: int = 1) -> None: ...
+
+    task = app.dispatch(clean, args=(3,))
+    assert task.exclusive == ("store:main",)
+    assert task.payload == '{"args":[3],"kwargs":{"store":"main"}}'
+    assert app.dispatch(clean, args=(3, "main")).payload == '{"args":[3,"main"],"kwargs":{}}'
+
+
 def test_a_conflicting_task_is_blocked_until_the_first_is_canceled(app: App) -> None:
     first, second = app.dispatch("sync", args=("a",)), app.dispatch("sync", args=("a",))
     assert first.ready

@@ -40,6 +40,7 @@ class TaskDef:
     __slots__ = (
         "_allowed",
         "_defaults",
+        "_naming",
         "_positional",
         "exclusive",
         "function",
@@ -75,6 +76,10 @@ class TaskDef:
         self._positional = tuple(p.name for p in parameters if p.kind is _SIMPLE[0]) if simple else None
         self._allowed = frozenset(signature.parameters)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        fields = {
+            field for part in (exclusive, shared) if isinstance(part, tuple) for t in part for field, _ in t.fields
+        }
+        self._naming = [p.name for p in parameters if p.name in fields & self._defaults.keys() and p.kind in _SIMPLE]
 
     def __repr__(self) -> str:
         return f"TaskDef({self.name!r})"
@@ -102,6 +107,18 @@ class TaskDef:
             ) from None
         bound.apply_defaults()
         return bound.arguments
+
+    def stored_kwargs(
+        self, args: Sequence[object], kwargs: Mapping[str, object], bound: Mapping[str, Any]
+    ) -> Mapping[str, object]:
+        """Return the keyword arguments to store: those given, and the defaults that a resource is named after.
+
+        A node whose code has another default would else work on a resource that the task did not lock.
+        """
+        if not self._naming:
+            return kwargs
+        given = {*kwargs, *list(self.signature.parameters)[: len(args)]}
+        return {**kwargs, **{name: bound[name] for name in self._naming if name not in given}}
 
     def locks(
         self, bound: Mapping[str, Any], extra_exclusive: Iterable[str] = (), extra_shared: Iterable[str] = ()
