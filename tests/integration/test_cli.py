@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -122,6 +124,27 @@ def test_tasks_show_tells_all_of_a_failed_task_and_obeys_nothing(latchwork: Comm
     document = latchwork("tasks", "show", task_id, "--json", LATCHWORK_DSN=app.dsn).document
     assert document["error"]["message"] == HOSTILE
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", document["finished_at"])
+
+
+def on_a_terminal(*arguments: str, **env: str) -> str:
+    """What a command writes to a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+    command = [sys.executable, "-m", "latchwork.cli.main", *arguments]
+    subprocess.run(command, stdin=theirs, stdout=theirs, env={**clean, "TERM": "xterm", **env}, check=True)
+    written = os.read(ours, 65_536)  # the terminal keeps it: a short table fits
+    os.close(ours)
+    os.close(theirs)
+    return written.decode()
+
+
+def test_colours_are_for_terminals_that_want_them(latchwork: Commands, app: App) -> None:
+    app.cancel(deposit(app, "a"))
+    magenta = "\x1b[35mcanceled"
+    assert magenta in on_a_terminal("tasks", "list", LATCHWORK_DSN=app.dsn)
+    assert magenta not in on_a_terminal("tasks", "list", LATCHWORK_DSN=app.dsn, NO_COLOR="1")
+    assert "\x1b" not in latchwork("tasks", "list", LATCHWORK_DSN=app.dsn).out
 
 
 def test_tasks_cancel_cancels_once_and_says_what_became_of_it(latchwork: Commands, app: App) -> None:
