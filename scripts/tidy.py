@@ -241,8 +241,8 @@ def is_package_code(path: str) -> bool:
 
 
 def is_test(path: str) -> bool:
-    """Whether the path is code under tests/."""
-    return path.startswith("tests/") and path.endswith(".py")
+    """Whether the path is a test or helps one. What runs in the apps under test is work, and may take time."""
+    return path.startswith("tests/") and path.endswith(".py") and not path.startswith("tests/support/apps/")
 
 
 def is_python(path: str) -> bool:

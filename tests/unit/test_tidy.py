@@ -198,8 +198,9 @@ def test_a_sleep_that_is_none_or_has_a_reason_passes(code: str) -> None:
     assert found(TEST, f"async def f() -> None:\n    {code}") == []
 
 
-def test_the_package_itself_may_sleep() -> None:
-    assert found(MODULE, "time.sleep(1)") == []
+@pytest.mark.parametrize("path", [MODULE, "tests/support/apps/sample.py"])
+def test_the_package_itself_and_tasks_under_test_may_sleep(path: str) -> None:
+    assert found(path, "time.sleep(1)") == []
 
 
 @pytest.mark.parametrize(
