@@ -75,6 +75,8 @@ def step(plan: Plan, event: Event, now: float, jitter: float = 0.5) -> list[Acti
         return actions
     if not _hear_child(plan, event, now, actions):
         _hear(plan, event, now, jitter, actions)
+    if plan.exited:
+        return actions
     _assign(plan, now, actions)
     _provide(plan, now, actions)
     _ask(plan, now, actions)
@@ -291,9 +293,8 @@ def _abort(plan: Plan, now: float, actions: list[Action]) -> None:
 
 
 def _exit(plan: Plan, actions: list[Action]) -> None:
-    if not plan.exited:
-        plan.exited = True
-        actions.append(Exit(EXIT_ABORTED if plan.stop == "abort" else EXIT_DRAINED))
+    plan.exited = True
+    actions.append(Exit(EXIT_ABORTED if plan.stop == "abort" else EXIT_DRAINED))
 
 
 # --- what follows from the new state

@@ -17,7 +17,6 @@ the template rehearses this module before it forks, and the child once more befo
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,7 +25,7 @@ from latchwork.core.payload import decode_arguments, encode_result
 from latchwork.core.states import COMPLETED, FAILED
 from latchwork.core.task import Claimed
 from latchwork.errors import PayloadError, UnknownTask
-from latchwork.executor import context, wire
+from latchwork.executor import context, stop_signals, wire
 from latchwork.executor.failure import describe, reason
 
 if TYPE_CHECKING:
@@ -51,8 +50,6 @@ EXIT_BROKEN = 70  # EX_SOFTWARE: the child itself failed; what it printed says h
 
 _LINKS_OF_ONE_THREAD = 3  # of /proc/self/task: ".", ".." and a directory for each thread
 _REHEARSED = b'task ["","","",1,1,null]\n{"args":[],"kwargs":{}}'
-
-_leader = 0  # the process id of the child, in the child
 
 
 class _Nothing:
@@ -83,24 +80,13 @@ def rehearse() -> None:
 
 def settle(output: int, directory: str) -> None:
     """Make this fork a session of its own, in a fresh ``directory``, with ``output`` as stdout and stderr."""
-    global _leader  # noqa: PLW0603  a signal handler can know it in no other way
-    _leader = os.getpid()
     os.setsid()
+    stop_signals.own()
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
     os.mkdir(directory, 0o700)  # noqa: PTH102  pathlib would cost every fork
     os.chdir(directory)
-
-
-def swallow_first(signum: int, _frame: object) -> None:
-    """Handle SIGTERM, SIGINT and SIGHUP: a service manager sends them to all processes, the node decides what ends.
-
-    The second one has the default effect. So has the first in a process that the task forks: there it is meant.
-    """
-    signal.signal(signum, signal.SIG_DFL)
-    if os.getpid() != _leader:
-        os.kill(os.getpid(), signum)
 
 
 def serve(channel: wire.Channel, find: Find) -> None:
@@ -109,7 +95,7 @@ def serve(channel: wire.Channel, find: Find) -> None:
     if frame is None:
         return
     claimed = _claimed(frame)
-    context.enter(claimed, channel, _leader)
+    context.enter(claimed, channel)
     word, text = perform(claimed, find)
     _flush()
     channel.send(wire.pack(word, text))

@@ -111,11 +111,11 @@ _state = _State()
 current_task = CurrentTask()
 
 
-def enter(claimed: Claimed, channel: wire.Channel, pid: int) -> None:
-    """Make ``claimed`` the current task of this process, ``pid``."""
+def enter(claimed: Claimed, channel: wire.Channel) -> None:
+    """Make ``claimed`` the current task of this process."""
     _state.claimed = claimed
     _state.channel = channel
-    _state.pid = pid
+    _state.pid = os.getpid()
 
 
 def link() -> Link | None:

@@ -29,7 +29,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from latchwork.errors import ConfigError
-from latchwork.executor import child, wire
+from latchwork.executor import child, stop_signals, wire
 from latchwork.executor.failure import clean, shorten, type_name
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ def disarm(own: socket.socket) -> list[str]:
             f"the app starts {threads - 1} threads when it is imported; tasks are forked and may hang on a lock that "
             "such a thread held. Start threads in the task"
         )
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(signum, child.swallow_first)
+    stop_signals.swallow()
     return sorted(set(warnings))
 
 
