@@ -140,7 +140,7 @@ def start_user() -> Iterator[Callable[..., User]]:
     with ExitStack() as stack:
 
         def start(folder: Path, **how: object) -> User:
-            user = User(folder, **how)  # type: ignore[arg-type]
+            user = User(folder, **how)  # type: ignore[arg-type]  # passed on as it is
             stack.callback(user.kill)
             return user
 
@@ -193,7 +193,7 @@ def ask(dsn: str, query: str) -> object:
 
 @contextmanager
 def held(folder: Path, **how: object) -> Iterator[Embedded]:
-    with Embedded.start(folder, **{"grace_s": 0.2, "settings": FAST, **how}) as embedded:  # type: ignore[arg-type]
+    with Embedded.start(folder, **{"grace_s": 0.2, "settings": FAST, **how}) as embedded:  # type: ignore[arg-type]  # as it is
         yield embedded
 
 

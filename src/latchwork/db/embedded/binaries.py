@@ -65,7 +65,7 @@ def major_version(folder: Path) -> int:
     """Return the major version of the ``postgres`` in ``folder``. Raises ConfigError if it does not tell."""
     program = folder / "postgres"
     try:
-        answer = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+        answer = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 what was found
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigError(f"{program} cannot be run: {error}; it may be made for another machine") from error
     found = re.search(r"\(PostgreSQL\) (\d+)", answer.stdout)
@@ -115,7 +115,7 @@ def _pg_config_folder() -> Iterator[Path]:
     if program is None:
         return
     try:
-        answer = subprocess.run([program, "--bindir"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
+        answer = subprocess.run([program, "--bindir"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 as above
     except (OSError, subprocess.SubprocessError):
         return  # a broken pg_config is no reason not to look further
     if answer.stdout.strip():
