@@ -27,7 +27,9 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
     ("args", "kwargs"),
     [((), {}), ((1, "two", [None, True, 2.5]), {}), ((), {"naïve": "☃", "big": 2**80}), (("x" * 1_000,), {"y": {}})],
 )
-async def test_arguments_arrive_and_the_result_comes_back(node: Node, args: tuple[object, ...], kwargs: dict) -> None:  # type: ignore[type-arg]
+async def test_arguments_arrive_and_the_result_comes_back(
+    node: Node, args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
     assert result_of(await node.run("echo", *args, **kwargs)) == [list(args), kwargs]
 
 

@@ -64,7 +64,7 @@ def run(control: int, output: int, directory: str, find: Find) -> NoReturn:
         settle(output, directory)
         rehearse()
         serve(wire.Channel(control), find)
-        if os.stat("/proc/self/task").st_nlink == _LINKS_OF_ONE_THREAD:  # noqa: PTH116
+        if os.stat("/proc/self/task").st_nlink == _LINKS_OF_ONE_THREAD:  # noqa: PTH116  pathlib would cost every fork
             os.close(control)
         code = EXIT_DONE
     except BaseException as error:  # noqa: BLE001  no directory could be made, the supervisor is gone, or a bug of ours

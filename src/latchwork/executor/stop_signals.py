@@ -1,8 +1,9 @@
 """SIGTERM, SIGINT and SIGHUP in a child. A service manager sends them to all processes; the node decides what ends.
 
-So the template lets all of them pass and a child the first of each; the second has the default effect. Processes that the task forks get the
-default at once: there such a signal is meant (``multiprocessing`` ends its workers by SIGTERM). It must be set back
-before the fork: a new process of Python forgets what arrives while a Python handler stands and it is not set up yet.
+So the template lets all of them pass and a child the first of each; the second has the default effect. Processes that
+the task forks get the default at once: there such a signal is meant (``multiprocessing`` ends its workers by SIGTERM).
+It must be set back before the fork: a new process of Python forgets what arrives while a Python handler stands and it
+is not set up yet.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def load(target: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise ConfigError(
-                f"there is no module {error.name!r} in {os.getcwd()} or on the Python path; "  # noqa: PTH109
+                f"there is no module {error.name!r} in {os.getcwd()} or on the Python path; "  # noqa: PTH109  as below
                 "start the node in the folder that holds it, install it, or set PYTHONPATH"
             ) from None
         raise _import_failed(module_name, error) from None
@@ -121,13 +121,13 @@ def disarm(own: socket.socket) -> list[str]:
     warnings = []
     dead, other = socket.socketpair()
     other.close()
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  pathlib would cost every fork
         fd = int(name)
         if fd > 2 and fd not in (own.fileno(), dead.fileno()) and _is_socket(fd):
             os.dup2(dead.fileno(), fd, inheritable=False)
             warnings.append("the app opens a socket when it is imported; tasks find it closed. Open it in the task")
     dead.close()
-    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
+    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208  pathlib would cost every fork
     if threads > 1:
         warnings.append(
             f"the app starts {threads - 1} threads when it is imported; tasks are forked and may hang on a lock that "

@@ -118,7 +118,7 @@ class Supervisor:
             return
         try:
             while self._events:
-                for action in step(self._plan, self._events[0], self._loop.time(), random.random()):  # noqa: S311
+                for action in step(self._plan, self._events[0], self._loop.time(), random.random()):  # noqa: S311  spreads pauses
                     self._do(action)
                 self._events.popleft()
             self._arm()

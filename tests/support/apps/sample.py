@@ -1,10 +1,8 @@
 """An app whose tasks do what tasks do, and what they should not."""
 
-# What a task does to its process is said in system calls.
-# ruff: noqa: PTH101, PTH103, PTH104, PTH109, PTH110, PTH115, PTH116, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH103, PTH104, PTH109, PTH110, PTH115, PTH116, PTH123, PTH208, PTH211 - tasks meet the system here
 
-# What a task does to its process is said in system calls.
-# ruff: noqa: PTH101, PTH103, PTH104, PTH109, PTH110, PTH115, PTH116, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH103, PTH104, PTH109, PTH110, PTH115, PTH116, PTH123, PTH208, PTH211 - tasks meet the system here
 
 from __future__ import annotations
 
