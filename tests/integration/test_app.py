@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -148,20 +149,26 @@ def test_wait_returns_the_final_task_with_its_result(app: App) -> None:
     task = app.dispatch("sync", args=("a",))
     drainer = Drainer(app)
     claimed = drainer.claim()
-    finisher = threading.Thread(target=lambda: drainer.finish(claimed, result='{"n": 1}'))
-    eventually_waiting = threading.Thread(target=lambda: (until_watched(app), finisher.start()))
-    eventually_waiting.start()
-    done = app.wait(task, timeout_s=30)
-    eventually_waiting.join()
-    finisher.join()
+    with finishing_once_somebody_waits(app, lambda: drainer.finish(claimed, result='{"n": 1}')):
+        done = app.wait(task, timeout_s=30)
     assert (done.state, done.result, done.attempt) == ("completed", {"n": 1}, 1)
     assert app.wait(task) == done, "a final task is not waited for"
 
 
-def until_watched(app: App) -> None:
-    waiter = app.client._waiter  # type: ignore[union-attr]
-    assert waiter is not None
-    eventually(lambda: waiter._waits, 30, "somebody waits")
+@contextmanager
+def finishing_once_somebody_waits(app: App, finish: Callable[[], object]) -> Iterator[None]:
+    """Call ``finish`` in a thread as soon as the body waits for a task."""
+
+    def run() -> None:
+        waiter = app.client._waiter  # type: ignore[union-attr]  # outside a task it is a Client
+        assert waiter is not None
+        eventually(lambda: waiter._waits, 30, "somebody waits")
+        finish()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    thread.join()
 
 
 def test_wait_without_hints_polls(dsn: str) -> None:
@@ -169,10 +176,8 @@ def test_wait_without_hints_polls(dsn: str) -> None:
         task = app.dispatch("noop")
         drainer = Drainer(app)
         claimed = drainer.claim()
-        thread = threading.Thread(target=lambda: (until_watched(app), drainer.finish(claimed)))
-        thread.start()
-        assert app.wait(task, timeout_s=30).ok
-        thread.join()
+        with finishing_once_somebody_waits(app, lambda: drainer.finish(claimed)):
+            assert app.wait(task, timeout_s=30).ok
 
 
 def test_wait_ends_with_a_time_out_that_names_the_task(app: App) -> None:
@@ -190,7 +195,7 @@ def test_a_thousand_waiters_share_the_looks(app: App) -> None:
     async def all_of_them() -> int:
         waiting = asyncio.gather(*(app.await_(task, timeout_s=120) for task in tasks))
         await app.async_client.store()  # type: ignore[union-attr]  # outside a task it is an AsyncClient
-        waiter = app.async_client._waiter  # type: ignore[union-attr]
+        waiter = app.async_client._waiter  # type: ignore[union-attr]  # as above
         assert waiter is not None
         await asyncio.to_thread(eventually, lambda: len(waiter._waits) == len(tasks), 60, "all are in line")
         looks = waiter.looks

@@ -61,7 +61,7 @@ def script(schema: str = sql_files.SCHEMA_DEFAULT) -> str:
         record = sql_files.query("migration_record", schema)
         literals = {"version": version, "name": f"'{name}'", "checksum": f"'{_checksum(text)}'"}
         parts.append(record.strip() % literals + ";\n")
-    return "\n".join(["SET check_function_bodies = off;\n", *parts])
+    return "\n".join([_load("script_head.sql", schema), *parts])
 
 
 def _apply_steps(conn: psycopg.Connection, schema: str) -> int:

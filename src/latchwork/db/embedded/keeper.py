@@ -104,7 +104,7 @@ def keep(spec: Spec, identity: Identity, run: Path, lock: int, listener: socket.
         refuse(listener, Refusal(kind_of(error), str(error), log_tail(spec)))
     listener.close()  # who connects from here on meets nobody, or an end of file, and tries again
     server.stop()
-    clear_run_folder(spec)
+    clear_run_folder(spec, run)
     if spec.temporary:
         remove_all(spec)
 
@@ -197,10 +197,13 @@ def _make_short_folder() -> Path:
     raise Failure("config", f"the data folder's path is too long for a socket, and {bases} cannot be used instead")
 
 
-def clear_run_folder(spec: Spec) -> None:
-    """Remove the folder of sockets that this or an earlier keeper made. The lock must be held."""
-    if spec.run.is_dir():
-        where = spec.run.resolve()
+def clear_run_folder(spec: Spec, where: Path | None = None) -> None:
+    """Remove the folder of sockets that this or an earlier keeper made. The lock must be held.
+
+    ``where`` it really is, if that is known: the data folder may have been deleted, and the link to it with that.
+    """
+    where = where or spec.run.resolve()
+    if where.is_dir():
         for entry in where.iterdir():
             if entry.name == KEEPER_SOCKET or entry.name.startswith(".s.PGSQL."):
                 entry.unlink(missing_ok=True)

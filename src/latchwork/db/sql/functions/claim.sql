@@ -30,7 +30,7 @@ BEGIN
                    AND ((-c.priority), c.ticket) < (coalesce(v_head.next_rank, 32767::smallint),
                                                     coalesce(v_head.next_ticket, 9223372036854775807))
                  ORDER BY c.name, (-c.priority), c.ticket LIMIT p_want - v_got FOR UPDATE SKIP LOCKED) w
-         WHERE t.id = w.id AND t.state = 'waiting'
+         WHERE t.id = ANY (ARRAY[w.id]) AND t.state = 'waiting'  -- ANY: see docs/decisions/0005
         RETURNING t.*;
         GET DIAGNOSTICS v_n = ROW_COUNT;
         v_got := v_got + v_n;

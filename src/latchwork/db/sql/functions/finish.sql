@@ -3,6 +3,7 @@
 --
 -- Promise: fenced by the token; waits for no dispatcher (see release). A task somebody asked to cancel ends canceled,
 -- whatever its code made of it.
+-- The join is written with ANY so that only probes of the index can serve it, see docs/decisions/0005.
 -- Lock order: own task rows, then as release. Nobody waits for a running task's row while holding a grant latch.
 CREATE OR REPLACE FUNCTION latchwork.finish(
     p_node uuid, p_outcomes json, p_notify boolean, OUT refused uuid[], OUT ready text[]
@@ -17,7 +18,7 @@ BEGIN
         SELECT o.* FROM json_populate_recordset(NULL::latchwork.outcome, p_outcomes) o
     ), gone AS (
         DELETE FROM latchwork.task t USING outcome o
-         WHERE t.id = o.id AND t.token = o.token AND t.state IN ('running', 'canceling')
+         WHERE t.id = ANY (ARRAY[o.id]) AND t.token = o.token AND t.state IN ('running', 'canceling')
         RETURNING t.*, CASE WHEN t.state = 'canceling' THEN 'canceled' ELSE o.state END AS final,
                   o.result, o.error, o.output
     ), kept AS (

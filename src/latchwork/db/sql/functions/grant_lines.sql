@@ -3,6 +3,7 @@
 -- Promise: after it, in every line given, the first request is granted, and with a shared one first also all shared
 -- ones before the first exclusive. Costs O(log n) a line plus what it grants: see facts (a) to (c) in tables.sql.
 -- The caller holds the grant latch of each line, so of several releases one sees that it is the last.
+-- The joins are written with ANY and OFFSET 0 so that only probes of an index can serve them: docs/decisions/0005.
 -- Lock order: grant latches (caller's), then request and task rows. Only granters under the same latches touch these.
 CREATE OR REPLACE FUNCTION latchwork.grant_lines(p_resources text[]) RETURNS text[]
 LANGUAGE plpgsql AS $$
@@ -22,11 +23,12 @@ BEGIN
                               WHERE q.resource = l.resource AND NOT q.granted AND NOT q.exclusive
                                 AND q.ticket < coalesce((SELECT e.ticket FROM latchwork.lock_request e
                                                           WHERE e.resource = l.resource AND NOT e.granted AND e.exclusive
-                                                          ORDER BY e.resource, e.ticket LIMIT 1), 9223372036854775807)) s
+                                                          ORDER BY e.resource, e.ticket LIMIT 1), 9223372036854775807)
+                              OFFSET 0) s
          WHERE NOT l.exclusive
     ), hit AS (
         UPDATE latchwork.lock_request q SET granted = true FROM due d
-         WHERE q.resource = d.resource AND q.ticket = d.ticket AND NOT q.granted
+         WHERE q.resource = ANY (ARRAY[d.resource]) AND q.ticket = d.ticket
         RETURNING q.task
     ), task AS MATERIALIZED (
         -- in one order for all granters: two of them may hold different lines of the same task
@@ -34,7 +36,7 @@ BEGIN
     ), freed AS (
         UPDATE latchwork.task t
            SET pending = t.pending - h.n, unblocked_at = CASE WHEN t.pending = h.n THEN clock_timestamp() END
-          FROM task h WHERE t.id = h.task AND t.state = 'waiting'
+          FROM task h WHERE t.id = ANY (ARRAY[h.task]) AND t.state = 'waiting'
         RETURNING t.name, t.pending
     )
     SELECT array_agg(f.name) INTO v_ready FROM freed f WHERE f.pending = 0;

@@ -42,7 +42,7 @@ BEGIN
     END IF;
     DELETE FROM latchwork.lock_request q
      USING unnest(p_resources, p_tickets) AS r (resource, ticket)
-     WHERE q.resource = r.resource AND q.ticket = r.ticket;
+     WHERE q.resource = ANY (ARRAY[r.resource]) AND q.ticket = r.ticket;  -- ANY: see docs/decisions/0005
     IF v_lines IS NOT NULL THEN
         v_ready := latchwork.grant_lines(v_lines);
     END IF;
