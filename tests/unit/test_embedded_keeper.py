@@ -83,6 +83,10 @@ def test_the_sockets_lie_elsewhere_if_the_path_would_not_do(tmp_path: Path, name
     clear_run_folder(spec)
     assert not second.exists()
     assert not spec.run.is_symlink()
+    third = make_run_folder(spec, WE)
+    spec.run.unlink()  # as if somebody had deleted the data folder
+    clear_run_folder(spec, third)
+    assert not third.exists()
 
 
 def test_one_keeper_gets_the_lock_and_none_gets_that_of_a_removed_folder(tmp_path: Path) -> None:
