@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latchwork.app import new_id
 from latchwork.core.ids import check_id, created_ms, uuid7
 from latchwork.errors import InputError
 
@@ -60,3 +62,23 @@ def test_another_number_of_random_bytes_is_refused(length: int) -> None:
 def test_another_uuid_version_does_not_tell_its_time() -> None:
     with pytest.raises(InputError, match="version 7"):
         created_ms("f47ac10b-58cc-4372-a567-0e02b2c3d479")
+
+
+def test_ids_of_one_process_are_made_in_order() -> None:
+    ids = [new_id() for _ in range(5_000)]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == len(ids)
+    assert all(check_id(one) == one for one in ids)
+
+
+def test_a_fork_makes_ids_of_its_own() -> None:
+    new_id()
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.write(writer, new_id().encode())
+        os._exit(0)
+    mine = new_id()
+    assert os.read(reader, 36).decode() != mine
+    os.wait()
+    os.close(reader)
+    os.close(writer)
