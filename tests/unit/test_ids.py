@@ -71,6 +71,7 @@ def test_ids_of_one_process_are_made_in_order() -> None:
     assert all(check_id(one) == one for one in ids)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the runner has threads, the child none
 def test_a_fork_makes_ids_of_its_own() -> None:
     new_id()
     reader, writer = os.pipe()
