@@ -130,6 +130,7 @@ def _later(one: Run | None, other: Run) -> Run:
 def _by_resource(items: Iterable[Locked]) -> Iterator[tuple[str, list[Locked]]]:
     lines: dict[str, list[Locked]] = {}
     for item in items:
-        for resource in (*item.locks.exclusive, *item.locks.shared):
+        locks: LockSet = item.locks
+        for resource in (*locks.exclusive, *locks.shared):
             lines.setdefault(resource, []).append(item)
     return iter(lines.items())
