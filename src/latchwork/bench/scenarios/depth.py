@@ -9,6 +9,7 @@ a growth.
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections import defaultdict, deque
@@ -63,7 +64,7 @@ def run(home: Place, sizes: Sizes) -> Measured:
         for line in lines:
             line.costs.clear()
         for _ in range(0, sizes.steps, STEPS_A_TURN):
-            for line in lines:
+            for line in random.sample(lines, len(lines)):  # no depth always follows the same other one
                 for _ in range(STEPS_A_TURN):
                     line.step()
         faults = [f"{line.depth} waiting: {fault}" for line in lines for fault in line.faults()]
