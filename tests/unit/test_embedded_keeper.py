@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from latchwork.db.embedded.cluster import _attach
 from latchwork.db.embedded.identity import Identity, choose_identity, let_in
-from latchwork.db.embedded.keeper import clear_run_folder, make_run_folder, remove_all, take_lock
+from latchwork.db.embedded.keeper import clear_run_folder, make_run_folder, refuse, remove_all, take_lock
 from latchwork.db.embedded.server import check_port, drop_stale_pid_file
-from latchwork.db.embedded.spec import Failure, Ready, Refusal, Spec, decode, encode
+from latchwork.db.embedded.spec import KEEPER_SOCKET, Failure, Ready, Refusal, Spec, decode, encode
+from latchwork.errors import ConfigError
 
 WE = Identity("plain", os.geteuid(), os.getegid())
 
@@ -126,3 +130,18 @@ def test_a_folder_that_the_other_user_could_not_enter_is_refused(tmp_path: Path)
     with pytest.raises(Failure, match=r"who may not enter a folder above .*/private/data; choose a data folder"):
         let_in(Identity("setuid", os.geteuid(), os.getegid()), spec_of(inside))
     assert let_in(WE, spec_of(inside)) == spec_of(inside), "who stays the same needs no way in"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_that_a_keeper_cannot_start_is_the_error_of_the_user_who_started_it(tmp_path: Path, ours: bool) -> None:
+    spec = spec_of(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(make_run_folder(spec, WE) / KEEPER_SOCKET))
+        listener.listen()
+        with ThreadPoolExecutor(1) as keeper:
+            keeper.submit(refuse, listener, Refusal("config", "port 1 is taken", ""))
+            if ours:
+                with pytest.raises(ConfigError, match="port 1 is taken"):
+                    _attach(spec, time.monotonic() + 60, ours=True)
+            else:  # who asked for no port starts a keeper of its own
+                assert _attach(spec, time.monotonic() + 60, ours=False) is None

@@ -86,14 +86,16 @@ class Embedded:
         folder = Path(data_dir).expanduser().resolve()
         spec = Spec(str(folder), "", port, dict(settings or {}), grace_s, temporary, WAYS)
         deadline, pause_s = time.monotonic() + timeout_s, PAUSE_MIN_S
+        launched = False
         while True:
-            held = _attach(spec, deadline)
+            held = _attach(spec, deadline, ours=launched)
             if held is not None:
                 return cls(spec, *held)
             _prepare_folder(folder)
             if not spec.programs:
                 spec = spec._replace(programs=str(_fitting_binaries(spec, binaries)))
-            if not _launch_keeper(spec):  # another keeper has the lock: it starts too, or it is just stopping
+            launched = _launch_keeper(spec)
+            if not launched:  # another keeper has the lock: it starts too, or it is just stopping
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, PAUSE_MAX_S)
             if time.monotonic() > deadline:
@@ -144,13 +146,18 @@ def _check_arguments(port: int | None, grace_s: float, timeout_s: float) -> None
             raise ConfigError(f"{name} is {value}; it must be from 0 to 86400 seconds")
 
 
-def _attach(spec: Spec, deadline: float) -> tuple[Ready, socket.socket] | None:
-    """Connect to the keeper and wait until the server is ready. Returns None if there is none, or it is stopping."""
+def _attach(spec: Spec, deadline: float, *, ours: bool) -> tuple[Ready, socket.socket] | None:
+    """Connect to the keeper and wait until the server is ready. Returns None if there is none, or it is stopping.
+
+    That it cannot start is our error if the keeper is ours. Another's may have been asked for what we do not want.
+    """
     hold = socket.socket(socket.AF_UNIX)
     try:
         answer = _ask(hold, spec, deadline)
         if isinstance(answer, Refusal):
-            raise _as_error(spec, answer)
+            if ours:
+                raise _as_error(spec, answer)
+            answer = None
         if answer is not None and spec.port is not None and (answer.port, answer.tcp) != (spec.port, True):
             there = f"on port {answer.port}" if answer.tcp else "without TCP"
             raise ConfigError(
