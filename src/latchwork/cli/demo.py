@@ -7,6 +7,7 @@ removed if all went well.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -69,6 +70,8 @@ def workplace(folder: Path | None, console: Console) -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="latchwork-demo-")) if folder is None else folder.absolute()
     try:
         home.mkdir(parents=True, exist_ok=True)
+        if folder is None and os.geteuid() == 0:
+            home.chmod(0o711)  # where root may make no user namespace, the server runs as another user and must get in
     except OSError as error:
         raise ConfigError(f"the folder {home} cannot be made: {error.strerror}; name another by --folder") from None
     try:

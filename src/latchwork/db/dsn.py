@@ -24,7 +24,7 @@ def open_dsn(dsn: str) -> str:
         return dsn
     folder = str(Path(dsn.removeprefix(EMBEDDED)).absolute())
     with _lock:
-        if folder not in _held:
+        if folder not in _held or not _held[folder].is_held():  # the server has ended, or this is a fork
             _held[folder] = Embedded.start(folder)
         return _held[folder].dsn
 
