@@ -18,6 +18,7 @@ from latchwork.bench.tasks import TARGET
 from latchwork.core.plan_types import Settings
 from latchwork.db.store import Store
 from latchwork.errors import ExecutorError, WaitTimeout
+from latchwork.executor.template import die_with_parent
 from latchwork.executor.template_process import Hello, template_command
 from latchwork.node.engine import PostgresEngine
 from latchwork.node.ports import Engine
@@ -81,7 +82,8 @@ def running_node(place: Place, store: Store, slots: int) -> Iterator[Node]:
 
 
 def main(slots: int) -> int:
-    """Run a node until SIGTERM; return its exit code."""
+    """Run a node until SIGTERM or the end of the bench; return its exit code."""
+    die_with_parent()  # a bench that is killed leaves no node that waits for its database for ever
 
     def make_engine(hello: Hello) -> Engine:
         assert hello.dsn is not None
