@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -35,18 +36,26 @@ async def test_each_task_has_a_process_a_session_and_a_group_of_its_own(node: No
     assert first["pid"] != second["pid"]
 
 
-async def test_each_task_works_in_a_fresh_private_directory_that_is_removed(node: Node) -> None:
-    first, second = [result_of(await node.run("surroundings")) for _ in range(2)]
-    assert first["cwd"] != second["cwd"]
-    assert first["files"] == []
-    assert first["mode"] == "0o700"
-    assert Path(first["cwd"]).is_relative_to(node.workdir)
-    await aeventually(lambda: not Path(first["cwd"]).exists(), WAIT_S, "the directory is removed")
+async def test_each_task_works_in_an_empty_private_directory(node: Node) -> None:
+    for _ in range(3):
+        surroundings = result_of(await node.run("surroundings"))
+        assert surroundings["files"] == []
+        assert surroundings["mode"] == "0o700"
+        assert Path(surroundings["cwd"]).is_relative_to(node.workdir)
 
 
-async def test_what_a_task_leaves_in_its_directory_is_removed_whatever_its_permissions(node: Node) -> None:
-    path = Path(result_of(await node.run("litter")))
+@pytest.mark.parametrize("how", ["file", "mode", "removed", "tree"])
+async def test_a_directory_that_a_task_changed_is_removed_and_given_to_no_other(node: Node, how: str) -> None:
+    path = Path(result_of(await node.run("litter", how)))
     await aeventually(lambda: not path.exists(), WAIT_S, "the directory is removed")
+    assert result_of(await node.run("surroundings"))["cwd"] != str(path)
+
+
+async def test_tasks_run_on_when_someone_cleans_up_the_place_for_temporary_files(node: Node) -> None:
+    await node.run("nothing")
+    (base,) = node.bases()
+    shutil.rmtree(base)
+    assert result_of(await node.run("surroundings"))["files"] == []
 
 
 async def test_a_child_holds_its_socket_its_output_and_no_other_descriptor(node: Node) -> None:
@@ -117,15 +126,19 @@ async def test_the_supervisor_never_imports_the_app(node: Node) -> None:
 
 async def test_a_node_leaks_neither_descriptors_nor_processes_nor_directories(tmp_path: Path) -> None:
     async with Node(SAMPLE, tmp_path, slots=2) as node:
-        await node.run("nothing")
-
-        await aeventually(lambda: counts(node)[1:] == (3, 3), WAIT_S, "only spares are left")
+        for _ in range(20):
+            node.engine.add("nothing")
+        await node.engine.wait_for(lambda: len(node.engine.finished) == 20)
+        await aeventually(lambda: counts(node)[1:] == (3, 2), WAIT_S, "only spares and clean directories are left")
         before = counts(node)
-        for _ in range(60):
+        for how in ["file", "mode", "removed", "tree"] * 10:
             node.engine.add("nothing")
             node.engine.add("fail", "own")
-        await node.engine.wait_for(lambda: len(node.engine.finished) == 121)
-        await aeventually(lambda: counts(node) == before, WAIT_S, f"back to {before}, now {counts(node)}")
+            node.engine.add("litter", how)
+        await node.engine.wait_for(lambda: len(node.engine.finished) == 140)
+        await aeventually(lambda: counts(node)[0] <= before[0], WAIT_S, f"{before} descriptors before")
+        await aeventually(lambda: counts(node)[1] == before[1], WAIT_S, f"{before} processes before")
+        await aeventually(lambda: counts(node)[2] <= before[2], WAIT_S, f"{before} directories before")
     assert not node.bases()
 
 

@@ -1,8 +1,8 @@
 """The child: a fresh fork of the template that runs one task and ends. Everything the task breaks ends with it.
 
-It is forked ahead of need, makes itself at home (own session and process group, own working directory, output into a
-pipe, dead when the template dies), and waits for its task on its socket. It tells the outcome in one frame and ends
-by ``os._exit``: no clean-up of the template's objects may run here. Threads that the task has started end with it.
+It is forked ahead of need, makes itself at home (own session and process group, output into a pipe, dead when the
+template dies), and waits on its socket for its task and a directory to run it in. It tells the outcome in one frame and
+ends by ``os._exit``: no clean-up of the template's objects may run here. Threads that the task has started end with it.
 
 End of file on the socket proves to the supervisor that no code of the task runs any more, in no thread and in no fork
 that is still in the process group or holds the socket. Left to ``os._exit`` it would come after the kernel has torn
@@ -49,7 +49,7 @@ EXIT_DONE = 0
 EXIT_BROKEN = 70  # EX_SOFTWARE: the child itself failed; what it printed says how
 
 _LINKS_OF_ONE_THREAD = 3  # of /proc/self/task: ".", ".." and a directory for each thread
-_REHEARSED = b'task ["","","",1,1,null]\n{"args":[],"kwargs":{}}'
+_REHEARSED = b'task ["","","","",1,1,null]\n{"args":[],"kwargs":{}}'
 
 
 class _Nothing:
@@ -57,17 +57,17 @@ class _Nothing:
     is_async = False
 
 
-def run(control: int, output: int, directory: str, find: Find) -> NoReturn:
+def run(control: int, output: int, find: Find) -> NoReturn:
     """Run one task in this fresh fork, then end the process. ``control`` and ``output`` are descriptors."""
     code = EXIT_BROKEN
     try:
-        settle(output, directory)
+        settle(output)
         rehearse()
         serve(wire.Channel(control), find)
         if os.stat("/proc/self/task").st_nlink == _LINKS_OF_ONE_THREAD:  # noqa: PTH116  pathlib would cost every fork
             os.close(control)
         code = EXIT_DONE
-    except BaseException as error:  # noqa: BLE001  no directory could be made, the supervisor is gone, or a bug of ours
+    except BaseException as error:  # noqa: BLE001  the directory or the supervisor is gone, or a bug of ours
         os.write(2, describe(error)["traceback"].encode())
     finally:
         os._exit(code)
@@ -75,18 +75,17 @@ def run(control: int, output: int, directory: str, find: Find) -> NoReturn:
 
 def rehearse() -> None:
     """Do what a task will need, with one that does nothing."""
-    perform(_claimed(_REHEARSED), lambda _name: _Nothing)
+    _, claimed = _assignment(_REHEARSED)
+    perform(claimed, lambda _name: _Nothing)
 
 
-def settle(output: int, directory: str) -> None:
-    """Make this fork a session of its own, in a fresh ``directory``, with ``output`` as stdout and stderr."""
+def settle(output: int) -> None:
+    """Make this fork a session of its own, with ``output`` as stdout and stderr."""
     os.setsid()
     stop_signals.own()
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    os.mkdir(directory, 0o700)  # noqa: PTH102  pathlib would cost every fork
-    os.chdir(directory)
 
 
 def serve(channel: wire.Channel, find: Find) -> None:
@@ -94,17 +93,18 @@ def serve(channel: wire.Channel, find: Find) -> None:
     frame = channel.receive()
     if frame is None:
         return
-    claimed = _claimed(frame)
+    directory, claimed = _assignment(frame)
+    os.chdir(directory)
     context.enter(claimed, channel)
     word, text = perform(claimed, find)
     _flush()
     channel.send(wire.pack(word, text))
 
 
-def _claimed(frame: bytes) -> Claimed:
+def _assignment(frame: bytes) -> tuple[str, Claimed]:
     head, _, payload = frame.decode().partition("\n")
-    task_id, name, token, attempt, ticket, timeout_s = wire.from_json(head.removeprefix("task "))
-    return Claimed(task_id, name, token, attempt, ticket, payload, timeout_s)
+    directory, task_id, name, token, attempt, ticket, timeout_s = wire.from_json(head.removeprefix("task "))
+    return directory, Claimed(task_id, name, token, attempt, ticket, payload, timeout_s)
 
 
 def perform(claimed: Claimed, find: Find) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from latchwork.executor import wire
 from latchwork.executor.capture import Capture
 from latchwork.executor.reports import Question, read_report
 from latchwork.executor.template_process import Hello, TemplateProcess, signal_text
+from latchwork.executor.workdir import Workdirs
 
 _READ_BYTES = 64 * 1024
 _EVENTS_MAX = 256
@@ -34,7 +35,19 @@ OnCall = Callable[[int, Question], None]
 class Child:
     """One child: its descriptors and what has been read from it but not understood yet."""
 
-    __slots__ = ("answered", "asked", "capture", "control", "frames", "number", "outbox", "output", "pid", "pidfd")
+    __slots__ = (
+        "answered",
+        "asked",
+        "capture",
+        "control",
+        "directory",
+        "frames",
+        "number",
+        "outbox",
+        "output",
+        "pid",
+        "pidfd",
+    )
 
     def __init__(self, number: int, pid: int, control: int, output: int, pidfd: int) -> None:
         self.number = number
@@ -43,6 +56,7 @@ class Child:
         self.output = output
         self.pidfd = pidfd
         self.frames = wire.Frames()
+        self.directory: str | None = None  # where its task works
         self.outbox = bytearray()  # what its socket did not take yet
         self.capture = Capture()
         self.answered = False  # its outcome is here; what else it may send has no meaning
@@ -53,11 +67,11 @@ class Children:
     """The template and the children of one node."""
 
     def __init__(
-        self, command: Sequence[str], directory: str, on_event: Callable[[Event], None], on_call: OnCall
+        self, command: Sequence[str], workdirs: Workdirs, on_event: Callable[[Event], None], on_call: OnCall
     ) -> None:
         """Prepare; nothing is started. ``on_event`` and ``on_call`` are called from :meth:`pump`."""
         self._command = command
-        self._directory = directory
+        self._workdirs = workdirs
         self._on_event = on_event
         self._on_call = on_call
         self._epoll = select.epoll()
@@ -79,7 +93,7 @@ class Children:
 
     def start_template(self) -> None:
         """Start the template. Raises OSError if its program cannot be started."""
-        self._template = TemplateProcess(self._command, self._directory)
+        self._template = TemplateProcess(self._command)
         self._watch(self._template.sock.fileno(), self._on_template)
 
     def fork(self, count: int) -> None:
@@ -95,7 +109,15 @@ class Children:
 
     def assign(self, number: int, claimed: Claimed) -> None:
         """Give the waiting child its task."""
-        head = wire.to_json([*claimed[:5], claimed.timeout_s])
+        child = self._children.get(number)
+        if child is None:  # it has died since, which is on its way as an event
+            return
+        try:
+            child.directory = self._workdirs.take()
+        except OSError as error:
+            self._on_event(Broken(number, f"No working directory could be made for the task: {error}"))
+            return
+        head = wire.to_json([child.directory, *claimed[:5], claimed.timeout_s])
         self._send(number, wire.pack("task", f"{head}\n{claimed.payload}"))
 
     def reply(self, number: int, question: Question, answer: dict[str, Any]) -> None:
@@ -114,10 +136,15 @@ class Children:
         if child:
             self._on_end(child)
 
-    def take_left(self) -> list[str]:
-        """Return the working directories of children that are gone, once each."""
+    @property
+    def untidy(self) -> bool:
+        """Whether children have gone since :meth:`tidy`."""
+        return bool(self._left)
+
+    def tidy(self) -> list[str]:
+        """Put back the directories of children that are gone. Return those that must be discarded."""
         left, self._left = self._left, []
-        return left
+        return [path for path in left if not self._workdirs.put_back(path)]
 
     def stop(self) -> None:
         """Kill the template and all children, and close everything. Nothing is reported any more."""
@@ -251,7 +278,8 @@ class Children:
         for fd in (child.control, child.output, child.pidfd):
             self._by_fd.pop(fd, None)
             os.close(fd)  # the epoll forgets what is closed
-        self._left.append(f"{self._directory}/{child.number}")
+        if child.directory:
+            self._left.append(child.directory)
 
     def _send(self, number: int, data: bytes) -> None:
         child = self._children.get(number)

@@ -46,8 +46,8 @@ _RETRY_MS = 1
 _prctl = ctypes.CDLL(None).prctl
 
 
-def main(target: str, fd: int, directory: str) -> NoReturn:
-    """Serve the supervisor at the other end of the socket ``fd`` with children that work below ``directory``."""
+def main(target: str, fd: int) -> NoReturn:
+    """Serve the supervisor at the other end of the socket ``fd`` with children that run the tasks of ``target``."""
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
     die_with_parent()
@@ -66,7 +66,7 @@ def main(target: str, fd: int, directory: str) -> NoReturn:
     wire.send_message(sock, "hello " + wire.to_json({"dsn": app.dsn, "schema": app.schema, "warnings": warnings}))
     for _ in range(REHEARSALS):
         child.rehearse()
-    Forker(sock, directory, registry.get).serve()
+    Forker(sock, registry.get).serve()
 
 
 def load(target: str) -> Any:
@@ -147,9 +147,8 @@ def _is_socket(fd: int) -> bool:
 class Forker:
     """Forks on request and tells how children ended. Only their parent can learn that."""
 
-    def __init__(self, sock: socket.socket, directory: str, find: child.Find) -> None:
+    def __init__(self, sock: socket.socket, find: child.Find) -> None:
         self._sock = sock
-        self._directory = directory
         self._find = find
         self._pid = os.getpid()
         self._pids: dict[int, int] = {}  # the child's number -> its process
@@ -201,7 +200,7 @@ class Forker:
         try:
             pid = os.fork()
             if pid == 0:
-                self._become_child(number, ours, theirs, output, output_write)
+                self._become_child(ours, theirs, output, output_write)
             self._pids[number] = pid
             pidfd = os.pidfd_open(pid)  # it is not reaped yet, so the number is still its own
             wire.send_message(self._sock, f"spare {number} {pid}", (ours.fileno(), output, pidfd))
@@ -212,16 +211,14 @@ class Forker:
             os.close(output)
             os.close(output_write)
 
-    def _become_child(
-        self, number: int, ours: socket.socket, theirs: socket.socket, output: int, output_write: int
-    ) -> NoReturn:
+    def _become_child(self, ours: socket.socket, theirs: socket.socket, output: int, output_write: int) -> NoReturn:
         try:
             die_with_parent()
             if os.getppid() != self._pid:  # the template died before the line above
                 os._exit(child.EXIT_BROKEN)
             for fd in (self._sock.fileno(), ours.fileno(), output):  # their objects are never touched again here
                 os.close(fd)
-            child.run(theirs.fileno(), output_write, f"{self._directory}/{number}", self._find)
+            child.run(theirs.fileno(), output_write, self._find)
         finally:
             os._exit(child.EXIT_BROKEN)
 
@@ -247,4 +244,4 @@ class Forker:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]))

@@ -32,13 +32,13 @@ def template_command(target: str) -> list[str]:
 class TemplateProcess:
     """A running template."""
 
-    def __init__(self, command: Sequence[str], directory: str) -> None:
-        """Start it. Its children will work below ``directory``. Raises OSError if it cannot be started."""
+    def __init__(self, command: Sequence[str]) -> None:
+        """Start it. Raises OSError if it cannot be started."""
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # A session of its own: Ctrl-C in the terminal is for the supervisor alone.
             self._process = subprocess.Popen(  # noqa: S603  the command is the operator's
-                [*command, str(theirs.fileno()), directory],
+                [*command, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,

@@ -44,7 +44,7 @@ from latchwork.core.task import Claimed
 from latchwork.errors import ConfigError, ExecutorError, LatchworkError
 from latchwork.executor.children import Children
 from latchwork.executor.reports import Question
-from latchwork.executor.workdir import discard, discard_empty, make_base
+from latchwork.executor.workdir import Workdirs, discard
 from latchwork.node.caller import Caller
 from latchwork.node.ports import MakeEngine
 
@@ -95,8 +95,8 @@ class Supervisor:
         """
         self._loop = asyncio.get_running_loop()
         self._done = self._loop.create_future()
-        base = make_base(self._workdir)
-        self._children = Children(self._command, base, self._on_child_event, self._on_question)
+        workdirs = Workdirs(self._workdir)
+        self._children = Children(self._command, workdirs, self._on_child_event, self._on_question)
         self._loop.add_reader(self._children.fileno(), self._pump)
         self._set_signals()
         self._caller.start()
@@ -104,7 +104,7 @@ class Supervisor:
             self._feed(Begin())
             return await self._done
         finally:
-            await self._end(base)
+            await self._end(workdirs)
 
     def stop(self, *, hard: bool = False) -> None:
         """Do what SIGTERM does, or SIGINT if ``hard``. Call it in the loop that runs the node."""
@@ -166,9 +166,8 @@ class Supervisor:
             self._children.pump()
         except Exception as error:  # noqa: BLE001  raised again by run()
             self._fail(error)
-        left = self._children.take_left()
-        if left:
-            self._loop.call_soon(self._tidy, left)  # after the caller has sent its call
+        if self._children.untidy:
+            self._loop.call_soon(self._tidy)  # after the caller has sent its call
 
     def _on_child_event(self, event: Event) -> None:
         if isinstance(event, TemplateUp):
@@ -224,10 +223,9 @@ class Supervisor:
 
     # --- what tasks leave behind
 
-    def _tidy(self, left: list[str]) -> None:
-        for path in left:
-            if not discard_empty(path):
-                self._janitor.submit(_discard, path)
+    def _tidy(self) -> None:
+        for path in self._children.tidy():
+            self._janitor.submit(_discard, path)
         if not self._reaper:
             self._reaper = self._loop.call_later(REAP_S, self._reap)
 
@@ -258,7 +256,7 @@ class Supervisor:
             for signum in _SIGNALS:
                 self._loop.remove_signal_handler(signum)
 
-    async def _end(self, base: str) -> None:
+    async def _end(self, workdirs: Workdirs) -> None:
         self._unset_signals()
         for timer in (self._timer, self._reaper):
             if timer:
@@ -273,7 +271,7 @@ class Supervisor:
                 await asyncio.wait_for(self._caller.engine.close(), CLOSE_S)
             except TimeoutError:
                 log.warning("the connection to the database did not close within %s s", CLOSE_S)
-        await self._loop.run_in_executor(self._janitor, _discard, base)
+        await self._loop.run_in_executor(self._janitor, _discard, workdirs.base)
         self._janitor.shutdown()
 
 

@@ -1,8 +1,6 @@
 """An app whose tasks do what tasks do, and what they should not."""
 
-# ruff: noqa: PTH101, PTH103, PTH104, PTH109, PTH110, PTH115, PTH116, PTH123, PTH208, PTH211 - tasks meet the system here
-
-# ruff: noqa: PTH101, PTH103, PTH104, PTH109, PTH110, PTH115, PTH116, PTH123, PTH208, PTH211 - tasks meet the system here
+# ruff: noqa: PTH101, PTH103, PTH104, PTH106, PTH109, PTH110, PTH115, PTH116, PTH123, PTH208, PTH211 - tasks meet the system here
 
 from __future__ import annotations
 
@@ -147,14 +145,22 @@ def surroundings() -> dict[str, Any]:
 
 
 @app.task(name="litter")
-def litter() -> str:
-    os.makedirs("deep/er")
-    with open("deep/er/file", "w") as file:
-        file.write("x")
-    os.symlink("/", "deep/link")
-    os.chmod("deep/er", 0)
-    os.chmod("deep", 0o500)
-    return os.getcwd()
+def litter(how: str) -> str:
+    directory = os.getcwd()
+    match how:
+        case "file":
+            with open("file", "w") as file:
+                file.write("x")
+        case "mode":
+            os.chmod(".", 0o777)
+        case "removed":
+            os.rmdir(directory)
+        case "tree":
+            os.makedirs("deep/er")
+            os.symlink("/", "deep/link")
+            os.chmod("deep/er", 0)
+            os.chmod("deep", 0o500)
+    return directory
 
 
 @app.task(name="leave_behind")
