@@ -10,6 +10,7 @@ A deadlock or a serialization failure (the engine's own lock order allows none) 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -30,6 +31,7 @@ Repair = Callable[[], Awaitable[None]]
 
 TASKS_PER_CALL_MAX = 1_000
 RETRIES_MAX = 5
+BUSY_S = 0.005
 _RETRIED = ("40P01", "40001")
 
 
@@ -113,6 +115,7 @@ class AsyncStore:
             state: str | None = (await self._rows("cancel", {"id": task_id, "reason": reason}))[0][0]
             if state != "busy":
                 return state
+            await asyncio.sleep(BUSY_S)  # a claim or a finish holds the row until its own commit
 
     async def get(self, task_id: str) -> Task | None:
         """Return the task, waiting or final, or None."""

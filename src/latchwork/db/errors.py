@@ -25,6 +25,8 @@ _SCHEMA_MISSING = (
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.UndefinedColumn,
 )
+# The primary keys of tasks, and none: what dispatch itself raises for an id that is final. Any other is no user's mistake.
+_IDS = (None, "task_pkey")
 
 
 def redacted(dsn: str) -> str:
@@ -55,7 +57,7 @@ def translate(error: psycopg.Error, dsn: str) -> LatchworkError:
         return SchemaMismatch(
             f"the database has no such schema yet, or an older one ({first}): run `latchwork migrate`"
         )
-    if isinstance(error, psycopg.errors.UniqueViolation):
+    if isinstance(error, psycopg.errors.UniqueViolation) and error.diag.constraint_name in _IDS:
         return IdConflict(f"{first}; {error.diag.message_detail or ''}")
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
         return ConfigError(f"the DSN cannot be read: {first}")
@@ -63,7 +65,7 @@ def translate(error: psycopg.Error, dsn: str) -> LatchworkError:
         return DatabaseUnavailable(
             f"the database at {redacted(dsn)!r} cannot be reached: {' '.join(str(error).split())}"
         )
-    if isinstance(error, (psycopg.DataError, psycopg.IntegrityError)):
+    if isinstance(error, psycopg.DataError | psycopg.errors.CheckViolation | psycopg.errors.NotNullViolation):
         return InputError(first)
     return DatabaseError(f"{type(error).__name__}: {first}")
 

@@ -12,6 +12,7 @@ A deadlock or a serialization failure (the engine's own lock order allows none) 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -31,6 +32,7 @@ Repair = Callable[[], None]
 
 TASKS_PER_CALL_MAX = 1_000
 RETRIES_MAX = 5
+BUSY_S = 0.005
 _RETRIED = ("40P01", "40001")
 
 
@@ -112,6 +114,7 @@ class Store:
             state: str | None = (self._rows("cancel", {"id": task_id, "reason": reason}))[0][0]
             if state != "busy":
                 return state
+            time.sleep(BUSY_S)  # a claim or a finish holds the row until its own commit
 
     def get(self, task_id: str) -> Task | None:
         """Return the task, waiting or final, or None."""

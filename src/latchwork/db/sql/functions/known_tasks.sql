@@ -9,7 +9,7 @@ BEGIN
     FOR v_task IN
         SELECT t.id, t.ticket, t.unblocked_at IS NOT NULL AS ready, t.created_at, t.name AS stored, r.name AS asked
           FROM json_populate_recordset(NULL::latchwork.new_task, p_tasks) r
-          JOIN latchwork.tasks t ON t.id = r.id
+         CROSS JOIN LATERAL (SELECT k.* FROM latchwork.tasks k WHERE k.id = r.id OFFSET 0) t
          WHERE NOT EXISTS (SELECT FROM unnest(p_new) n WHERE n.id = r.id)
     LOOP
         IF v_task.stored <> v_task.asked THEN

@@ -7,7 +7,7 @@ BEGIN
     IF p_tasks IS NULL OR NOT EXISTS (SELECT FROM latchwork.watch) THEN
         RETURN;
     END IF;
-    FOR v_watch IN DELETE FROM latchwork.watch w USING unnest(p_tasks) AS d (task) WHERE w.task = d.task RETURNING w.* LOOP
+    FOR v_watch IN DELETE FROM latchwork.watch w USING unnest(p_tasks) AS d (task) WHERE w.task = ANY (ARRAY[d.task]) RETURNING w.* LOOP
         IF p_notify THEN
             PERFORM pg_notify('latchwork_' || v_watch.app, v_watch.task::text);
         END IF;
