@@ -49,10 +49,12 @@ EXIT_DONE = 0
 EXIT_BROKEN = 70  # EX_SOFTWARE: the child itself failed; what it printed says how
 
 _LINKS_OF_ONE_THREAD = 3  # of /proc/self/task: ".", ".." and a directory for each thread
-_REHEARSED = b'task ["","","","",1,1,null]\n{"args":[],"kwargs":{}}'
+REHEARSAL = wire.pack("task", '[".","","","",1,1,null]\n{"args":[],"kwargs":{}}')
 
 
-class _Nothing:
+class Nothing:
+    """A task that does nothing."""
+
     function = staticmethod(lambda: None)
     is_async = False
 
@@ -75,8 +77,8 @@ def run(control: int, output: int, find: Find) -> NoReturn:
 
 def rehearse() -> None:
     """Do what a task will need, with one that does nothing."""
-    _, claimed = _assignment(_REHEARSED)
-    perform(claimed, lambda _name: _Nothing)
+    _, claimed = _assignment(REHEARSAL[wire.HEADER_BYTES :])
+    perform(claimed, lambda _name: Nothing)
 
 
 def settle(output: int) -> None:

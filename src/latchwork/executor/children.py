@@ -28,6 +28,7 @@ from latchwork.executor.workdir import Workdirs
 
 _READ_BYTES = 64 * 1024
 _EVENTS_MAX = 256
+_LAST_READS_MAX = 64  # a socket buffer holds less; what a fork of the task goes on writing must not keep us
 
 OnCall = Callable[[int, Question], None]
 
@@ -77,7 +78,7 @@ class Children:
         self._epoll = select.epoll()
         self._template: TemplateProcess | None = None
         self._children: dict[int, Child] = {}
-        self._by_fd: dict[int, Callable[[], None]] = {}
+        self._by_fd: dict[int, Callable[[], object]] = {}
         self._numbers = 0
         self._left: list[str] = []
         self._ended: list[int] = []  # how they ended does not matter
@@ -164,7 +165,7 @@ class Children:
             if handler:
                 handler()
 
-    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
+    def _watch(self, fd: int, handler: Callable[[], object]) -> None:
         self._by_fd[fd] = handler
         self._epoll.register(fd, select.EPOLLIN)
 
@@ -221,19 +222,21 @@ class Children:
 
     # --- a child
 
-    def _on_control(self, child: Child) -> None:
+    def _on_control(self, child: Child) -> bool:
+        """Read once from the child's socket. Return whether there may be more."""
         if child.outbox:
             self._flush(child)
         try:
             data = os.read(child.control, _READ_BYTES)
         except BlockingIOError:
-            return
+            return False
         except ConnectionError:
             data = b""
         if not data:
             self._on_end(child)
         elif not child.answered:
             self._read(child, data)
+        return bool(data)
 
     def _read(self, child: Child, data: bytes) -> None:
         try:
@@ -253,9 +256,13 @@ class Children:
             self._unwatch(child.output)
 
     def _on_exit(self, child: Child) -> None:
-        """The process has ended, and end of file may be held up by one that it has forked."""
+        """The process has ended. Its socket is read to the end, unless one that it has forked holds that up."""
         self._unwatch(child.pidfd)
-        self._ask_how(child)
+        for _ in range(_LAST_READS_MAX):
+            if not self._on_control(child):
+                break
+        if child.number in self._children:
+            self._ask_how(child)
 
     def _ask_how(self, child: Child) -> None:
         if not child.asked:

@@ -118,6 +118,11 @@ def enter(claimed: Claimed, channel: wire.Channel) -> None:
     _state.pid = os.getpid()
 
 
+def leave() -> None:
+    """Forget the current task."""
+    _state.claimed = _state.channel = _state.link = None
+
+
 def link() -> Link | None:
     """Return the link to the node, or None outside a task's process."""
     if _state.link is None and _state.channel is not None:

@@ -29,7 +29,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from latchwork.errors import ConfigError
-from latchwork.executor import child, stop_signals, wire
+from latchwork.executor import child, context, stop_signals, wire
 from latchwork.executor.failure import clean, shorten, type_name
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def main(target: str, fd: int) -> NoReturn:
     """Serve the supervisor at the other end of the socket ``fd`` with children that run the tasks of ``target``."""
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
+    os.environ.pop(wire.EARLY_BINDING, None)  # it was for this process, not for the programs of tasks
     die_with_parent()
     try:
         app = load(target)
@@ -64,8 +65,9 @@ def main(target: str, fd: int) -> NoReturn:
         importlib.import_module("asyncio")  # here once, not in each child
     warnings = disarm(sock)
     wire.send_message(sock, "hello " + wire.to_json({"dsn": app.dsn, "schema": app.schema, "warnings": warnings}))
-    for _ in range(REHEARSALS):
-        child.rehearse()
+    gc.collect()
+    rehearse()
+    gc.freeze()
     Forker(sock, registry.get).serve()
 
 
@@ -144,6 +146,19 @@ def _is_socket(fd: int) -> bool:
         return False
 
 
+def rehearse() -> None:
+    """Run what a child runs, with a task that does nothing."""
+    ours, theirs = socket.socketpair()
+    channel = wire.Channel(theirs.fileno())
+    for _ in range(REHEARSALS):
+        ours.sendall(child.REHEARSAL)
+        child.serve(channel, lambda _name: child.Nothing)
+        ours.recv(wire.MESSAGE_BYTES_MAX)
+    context.leave()
+    ours.close()
+    theirs.close()
+
+
 class Forker:
     """Forks on request and tells how children ended. Only their parent can learn that."""
 
@@ -160,8 +175,6 @@ class Forker:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
-        gc.collect()
-        gc.freeze()
         try:
             while True:
                 if not self._tell or poll.poll(_RETRY_MS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -41,6 +42,7 @@ class TemplateProcess:
                 [*command, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                env={**os.environ, wire.EARLY_BINDING: "1"},
                 start_new_session=True,
             )
         self.sock.setblocking(False)

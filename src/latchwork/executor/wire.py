@@ -24,6 +24,8 @@ FRAME_BYTES_MAX = 64 * 1024 * 1024
 # The kernel's default buffer of a Unix socket is 208 KiB, and a message must fit whole.
 MESSAGE_BYTES_MAX = 64 * 1024
 FDS_MAX = 3
+# In the template's environment: have the loader look up functions at once, and not in each child that calls one first.
+EARLY_BINDING = "LD_BIND_NOW"
 
 _READ_BYTES = 64 * 1024
 
