@@ -26,8 +26,10 @@ BEGIN
     SELECT array_agg(r) INTO v_tasks FROM json_populate_recordset(NULL::latchwork.new_task, p_tasks) r
      WHERE NOT p_again OR NOT latchwork.task_exists(r.id);
     -- The primary key sees only what is not final. An id used twice would make the finish of the second task fail.
-    IF NOT p_again AND EXISTS (SELECT FROM unnest(v_tasks) t
-                                WHERE (SELECT true FROM latchwork.history h WHERE h.id = t.id LIMIT 1)) THEN
+    IF NOT p_again AND (CASE WHEN cardinality(v_tasks) = 1  -- a parameter picks its one partition at the plan's start
+                             THEN EXISTS (SELECT FROM latchwork.history h WHERE h.id = v_tasks[1].id)
+                             ELSE EXISTS (SELECT FROM unnest(v_tasks) t WHERE
+                                          (SELECT true FROM latchwork.history h WHERE h.id = t.id LIMIT 1)) END) THEN
         RAISE unique_violation USING MESSAGE = 'a task of this id has been dispatched before and is final',
             HINT = 'Use a new id for a new task.';
     END IF;
