@@ -6,7 +6,7 @@
 export PYTHON
 
 BIN := .venv/bin
-CODE := $(wildcard src tests scripts examples bench proving)
+CODE := $(wildcard src tests scripts examples proving)
 # Two processes: the tests start servers and nodes of their own. PYTEST="-n 0 -k locks" replaces this.
 PYTEST ?= -n 2
 

@@ -104,7 +104,7 @@ async def test_a_bug_in_the_engine_ends_the_node_and_its_children(tmp_path: Path
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    node.engine.advance = broken  # type: ignore[assignment, method-assign]
+    node.engine.advance = broken  # type: ignore[assignment, method-assign]  # the planted bug
     with pytest.raises(ZeroDivisionError, match="a bug"):
         await node.supervisor.run()
     assert is_empty(tmp_path)

@@ -25,7 +25,7 @@ _SCHEMA_MISSING = (
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.UndefinedColumn,
 )
-# The primary keys of tasks, and none: what dispatch itself raises for an id that is final. Any other is no user's mistake.
+# The primary key of tasks, and none: dispatch itself raises for a final id. Any other is no user's mistake.
 _IDS = (None, "task_pkey")
 
 
