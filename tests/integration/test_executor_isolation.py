@@ -129,16 +129,25 @@ async def test_a_node_leaks_neither_descriptors_nor_processes_nor_directories(tm
         for _ in range(20):
             node.engine.add("nothing")
         await node.engine.wait_for(lambda: len(node.engine.finished) == 20)
-        await aeventually(lambda: counts(node)[1:] == (3, 2), WAIT_S, "only spares and clean directories are left")
+        known = node.supervisor._children._children
+
+        def at_rest() -> bool:
+            return len(known) == 3 and counts(node)[1:] == (3, 2)
+
+        await aeventually(at_rest, WAIT_S, "three spares and two clean directories are left")
         before = counts(node)
         for how in ["file", "mode", "removed", "tree"] * 10:
             node.engine.add("nothing")
             node.engine.add("fail", "own")
             node.engine.add("litter", how)
         await node.engine.wait_for(lambda: len(node.engine.finished) == 140)
-        await aeventually(lambda: counts(node)[0] <= before[0], WAIT_S, f"{before} descriptors before")
-        await aeventually(lambda: counts(node)[1] == before[1], WAIT_S, f"{before} processes before")
-        await aeventually(lambda: counts(node)[2] <= before[2], WAIT_S, f"{before} directories before")
+        seen: list[tuple[int, int, int]] = []
+
+        def back() -> bool:
+            seen[:] = [counts(node)]
+            return all(now <= then for now, then in zip(seen[0], before, strict=True))
+
+        await aeventually(back, WAIT_S, f"{before} descriptors, processes and directories; {seen}")
     assert not node.bases()
 
 

@@ -98,6 +98,16 @@ async def test_a_node_that_cannot_join_says_so_and_ends(tmp_path: Path) -> None:
     assert is_empty(tmp_path)
 
 
+async def test_a_template_that_cannot_be_started_is_told(tmp_path: Path) -> None:
+    from latchwork.errors import ExecutorError
+
+    node = Node(SAMPLE, tmp_path)
+    node.supervisor._command = ["/no/such/python"]
+    with pytest.raises(ExecutorError, match=r"could not be started.*no/such/python"):
+        await node.supervisor.run()
+    assert is_empty(tmp_path)
+
+
 async def test_a_bug_in_the_engine_ends_the_node_and_its_children(tmp_path: Path) -> None:
     node = Node(SAMPLE, tmp_path)
 
@@ -126,14 +136,14 @@ async def test_outcomes_that_are_refused_are_logged(tmp_path: Path, caplog: pyte
 async def test_when_the_template_dies_tasks_fail_and_others_run_after_it_is_back(tmp_path: Path) -> None:
     async with Node(SAMPLE, tmp_path, slots=1) as node:
         one = tmp_path / "one"
-        task = node.engine.add("hang", str(one))
+        task = node.engine.add("wait_for_file", str(one), str(tmp_path / "never"), program=True)
         await aeventually(one.exists, WAIT_S, "the task runs")
         template = node.template_pid
         os.kill(template, signal.SIGKILL)
         error = error_of(await node.engine.outcome(task))
         assert error["type"] == "TemplateDied"
         assert "The template was killed by signal 9 (SIGKILL)." in error["message"]
-        assert gone(int(one.read_text()))
+        await aeventually(partial(gone, int(one.read_text())), WAIT_S, "the program that the task has started is gone")
         assert result_of(await node.run("echo", 1)) == [[1], {}]
         assert node.template_pid != template
 
@@ -244,7 +254,8 @@ def test_the_second_sigint_aborts(program: subprocess.Popen[bytes], tmp_path: Pa
 
 def test_when_the_supervisor_is_killed_all_its_processes_end(program: subprocess.Popen[bytes], tmp_path: Path) -> None:
     pids = descendants(program.pid)
-    assert len(pids) >= 2, "a template and a child"
+    assert int((tmp_path / "started").read_text()) in pids, "a program that the task has started"
+    assert len(pids) >= 3
     program.kill()
     for pid in pids:
         eventually(partial(gone, pid), WAIT_S, f"process {pid} is gone")

@@ -31,7 +31,7 @@ class TellingEngine(MemoryEngine):
 async def main(target: str, folder: Path) -> int:
     engine = TellingEngine()
     engine.folder = folder
-    engine.add("wait_for_file", str(folder / "started"), str(folder / "go"))
+    engine.add("wait_for_file", str(folder / "started"), str(folder / "go"), program=True)
     (folder / "work").mkdir()
     settings = Settings(slots=1, heartbeat_s=0.05)
     return await Supervisor(lambda _: engine, template_command(target), settings, workdir=str(folder / "work")).run()

@@ -28,6 +28,7 @@ from latchwork.executor.workdir import Workdirs
 
 _READ_BYTES = 64 * 1024
 _EVENTS_MAX = 256
+_END_MS_MAX = 1_000
 _LAST_READS_MAX = 64  # a socket buffer holds less; what a fork of the task goes on writing must not keep us
 
 OnCall = Callable[[int, Question], None]
@@ -93,7 +94,7 @@ class Children:
         return self._epoll.fileno()
 
     def start_template(self) -> None:
-        """Start the template. Raises OSError if its program cannot be started."""
+        """Start the template. Raises ExecutorError if its program cannot be started."""
         self._template = TemplateProcess(self._command)
         self._watch(self._template.sock.fileno(), self._on_template)
 
@@ -150,11 +151,12 @@ class Children:
     def stop(self) -> None:
         """Kill the template and all children, and close everything. Nothing is reported any more."""
         for child in self._children.values():
-            self.kill(child.number)
+            _kill(child)
         if self._template:
             self._template.end()
             self._template = None
         for child in list(self._children.values()):
+            _await_end(child.pidfd)  # then nothing of it writes to its directory any more
             self._forget(child)
         self._epoll.close()
 
@@ -207,9 +209,16 @@ class Children:
         how = self._template.end()
         self._template = None
         self._ended.clear()
+        for child in self._children.values():  # the kernel has killed them, but not what they have started
+            _kill_group(child.pid)
         self._on_event(TemplateDown(how))
 
     def _add(self, number: int, pid: int, fds: list[int]) -> None:
+        if len(fds) != wire.FDS_MAX:
+            raise ExecutorError(
+                f"no descriptors are left for child {number} ({len(self._children)} are held, three each); "
+                "run fewer slots, or raise the limit (ulimit -n)"
+            )
         control, output, pidfd = fds
         os.set_blocking(control, False)
         os.set_blocking(output, False)
@@ -320,9 +329,24 @@ def _write(fd: int, data: bytes | bytearray) -> int:
 def _kill(child: Child) -> None:
     try:
         signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
-        os.killpg(child.pid, signal.SIGKILL)  # the line above has shown that the number is still the child's
-    except (ProcessLookupError, PermissionError):  # it is gone, and its group with it; or it became another user's
+    except ProcessLookupError:  # reaped by the template, which has killed its group; the number may be another's
+        return
+    except PermissionError:  # it became another user's
         pass
+    _kill_group(child.pid)
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # it has no group, or all that is left is another user's
+        pass
+
+
+def _await_end(pidfd: int) -> None:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll(_END_MS_MAX)
 
 
 def _exited(number: int, code: int) -> Exited:

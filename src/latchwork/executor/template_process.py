@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from latchwork.errors import ConfigError
+from latchwork.errors import ConfigError, ExecutorError
 from latchwork.executor import wire
 
 _END_S = 1.0
@@ -34,17 +34,23 @@ class TemplateProcess:
     """A running template."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Start it. Raises OSError if it cannot be started."""
+        """Start it. Raises ExecutorError if it cannot be started."""
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # A session of its own: Ctrl-C in the terminal is for the supervisor alone.
-            self._process = subprocess.Popen(  # noqa: S603  the command is the operator's
-                [*command, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, wire.EARLY_BINDING: "1"},
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(  # noqa: S603  the command is the operator's
+                    [*command, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env={**os.environ, wire.EARLY_BINDING: "1"},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self.sock.close()
+                raise ExecutorError(
+                    f"the template could not be started: {error} (command: {' '.join(command)})"
+                ) from None
         self.sock.setblocking(False)
         self._names: list[str] = []
         self.hello: Hello | None = None

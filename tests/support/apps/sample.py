@@ -102,9 +102,9 @@ def hang(path: str, ignore: bool = False) -> None:
 
 
 @app.task(name="wait_for_file")
-def wait_for_file(mine: str, other: str) -> str:
-    """Say that it runs, and wait until another says so."""
-    tell(mine, os.getpid())
+def wait_for_file(mine: str, other: str, program: bool = False) -> str:
+    """Say that it runs, or which program it has started, and wait until another says so."""
+    tell(mine, subprocess.Popen(["sleep", "600"]).pid if program else os.getpid())
     while not os.path.exists(other):
         time.sleep(0.005)
     return "met"
