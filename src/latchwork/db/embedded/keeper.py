@@ -71,10 +71,16 @@ def take_lock(spec: Spec) -> int | None:
     """Return the held lock, or None if somebody else has it or the folder is just being removed."""
     try:
         lock = os.open(spec.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, FileNotFoundError):
+    except FileNotFoundError:
         return None
-    return lock if os.fstat(lock).st_nlink else None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_nlink:
+            return lock
+    except BlockingIOError:
+        pass  # somebody else has it
+    os.close(lock)
+    return None
 
 
 def detach(spec: Spec) -> None:
