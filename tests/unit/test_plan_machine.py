@@ -345,5 +345,5 @@ def test_the_machine_finds_finishes_lost_with_a_failed_call(monkeypatch: pytest.
         on_call_failed(plan, now, jitter, actions)
 
     monkeypatch.setattr(plan_module, "_on_call_failed", forget)
-    with pytest.raises(AssertionError, match="forgotten|left with tasks"):
+    with pytest.raises(AssertionError, match=r"forgotten|left with tasks"):
         search()
