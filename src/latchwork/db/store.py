@@ -247,7 +247,7 @@ def is_pooled(conn: Connection[Any], schema: str) -> bool:
 
 
 def _claimed(text: str) -> tuple[Claimed, ...]:
-    return tuple(Claimed(**row) for row in json.loads(text))
+    return tuple(map(Claimed._make, json.loads(text)))
 
 
 def _finished_json(finished: Sequence[Finish]) -> str:
@@ -255,5 +255,9 @@ def _finished_json(finished: Sequence[Finish]) -> str:
 
 
 def _outcome_json(outcome: Finish) -> str:
-    head = json.dumps({"id": outcome.id, "token": outcome.token, "state": outcome.state, "output": outcome.output})
-    return f'{head[:-1]},"result":{outcome.result or "null"},"error":{outcome.error or "null"}}}'
+    # The ids and the token came from the database, the state from us: only the output needs escaping.
+    output = "null" if outcome.output is None else json.dumps(outcome.output)
+    return (
+        f'{{"id":"{outcome.id}","token":"{outcome.token}","state":"{outcome.state}","output":{output},'
+        f'"result":{outcome.result or "null"},"error":{outcome.error or "null"}}}'
+    )

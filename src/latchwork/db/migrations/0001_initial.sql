@@ -134,3 +134,5 @@ CREATE TYPE latchwork.new_task AS (
 );
 -- The shape of one outcome in the JSON array that advance() takes.
 CREATE TYPE latchwork.outcome AS (id uuid, token uuid, state text, result json, error json, output text);
+-- Who takes over ready tasks: a node, the names it can run, how many it wants.
+CREATE TYPE latchwork.taker AS (node uuid, names text[], want integer);

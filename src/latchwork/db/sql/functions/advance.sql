@@ -3,7 +3,7 @@
 --   p_finished   JSON array of `outcome` objects, or null
 --   p_want       how many ready tasks of `p_names` to claim at most
 --   p_sleep      register as a sleeper if nothing was found: the node must look once more before it really sleeps
---   claimed      JSON array of the tasks that this node owns from now on
+--   claimed      JSON array of the tasks that this node owns from now on, each an array of the fields of `Claimed`
 --   refused      finished ids whose token did not own the task: nothing was changed for them
 --   canceling    ids this node runs that somebody asked to cancel
 --   settle_ms    call settle() after so many ms; null when no line waits for a stranger
@@ -20,22 +20,26 @@ CREATE OR REPLACE FUNCTION latchwork.advance(
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    v_ready text[];
-    v_got   integer := 0;
+    v_ready   text[];
+    v_claimed json[];
+    v_handed  integer;  -- claimed by the hand-off
+    v_got     integer;
 BEGIN
     IF p_finished IS NOT NULL THEN
-        SELECT f.refused, f.ready INTO refused, v_ready FROM latchwork.finish(p_node, p_finished, p_notify) f;
+        SELECT f.refused, f.ready, f.claimed INTO refused, v_ready, v_claimed
+          FROM latchwork.finish(p_finished, ROW(p_node, p_names, p_want)::latchwork.taker, p_notify) f;
     END IF;
-    IF p_want > 0 THEN
-        SELECT count(*), json_agg(json_build_object('id', c.id, 'name', c.name, 'token', c.token, 'attempt', c.attempt,
-                   'ticket', c.ticket, 'payload', c.payload::text, 'timeout_s', c.timeout_s))
-          INTO v_got, claimed FROM latchwork.claim(p_node, p_names, p_want) c;
+    v_handed := coalesce(cardinality(v_claimed), 0);
+    IF p_want > v_handed THEN
+        SELECT v_claimed || array_agg(c) INTO v_claimed FROM latchwork.claim(p_node, p_names, p_want - v_handed) c;
     END IF;
+    v_got := coalesce(cardinality(v_claimed), 0);
+    claimed := array_to_json(v_claimed);
     more := v_got = p_want AND latchwork.has_ready(p_names);
     -- For what this step made ready and did not take; or one node for what was ready before, since the chain of
     -- wake-ups must not end with a node that could not take all.
-    IF cardinality(v_ready) > v_got THEN
-        wake := latchwork.wake(v_ready, cardinality(v_ready) - v_got, p_node, p_notify);
+    IF cardinality(v_ready) > v_got - v_handed THEN
+        wake := latchwork.wake(v_ready, cardinality(v_ready) - v_got + v_handed, p_node, p_notify);
     ELSIF more THEN
         wake := latchwork.wake(p_names, 1, p_node, p_notify);
     END IF;

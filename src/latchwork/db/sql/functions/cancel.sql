@@ -41,9 +41,12 @@ BEGIN
            json_build_object('type', 'Canceled', 'message', coalesce(p_reason, 'Canceled while it waited.'))
       FROM gone g;
     IF v_task.exclusive IS NOT NULL OR v_task.shared IS NOT NULL THEN
-        SELECT latchwork.release(array_agg(r.resource), array_agg(v_task.ticket), array_agg(r.exclusive)) INTO v_ready
-          FROM (SELECT unnest(v_task.exclusive) AS resource, true AS exclusive
-                UNION ALL SELECT unnest(v_task.shared), false) r
+        SELECT g.ready INTO v_ready
+          FROM (SELECT array_agg(r.resource) AS resources, array_agg(v_task.ticket) AS tickets,
+                       array_agg(r.exclusive) AS exclusive
+                  FROM (SELECT unnest(v_task.exclusive) AS resource, true AS exclusive
+                        UNION ALL SELECT unnest(v_task.shared), false) r) l,
+               LATERAL latchwork.release(l.resources, l.tickets, l.exclusive) g
          WHERE v_task.ticket IS NOT NULL;
     END IF;
     IF v_ready IS NOT NULL THEN

@@ -5,7 +5,7 @@
 -- is served first, up to the head of the next one, so the order holds across names too.
 -- Lock order: task rows, skipping those another node takes at this moment.
 CREATE OR REPLACE FUNCTION latchwork.claim(p_node uuid, p_names text[], p_want integer)
-RETURNS SETOF latchwork.task
+RETURNS SETOF json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_names text[] := p_names;
@@ -31,7 +31,7 @@ BEGIN
                                                     coalesce(v_head.next_ticket, 9223372036854775807))
                  ORDER BY c.name, (-c.priority), c.ticket LIMIT p_want - v_got FOR UPDATE SKIP LOCKED) w
          WHERE t.id = ANY (ARRAY[w.id]) AND t.state = 'waiting'  -- ANY: see docs/decisions/0005
-        RETURNING t.*;
+        RETURNING latchwork.claimed_json(t);
         GET DIAGNOSTICS v_n = ROW_COUNT;
         v_got := v_got + v_n;
         IF v_n = 0 THEN  -- another node is taking this head; look at the other names

@@ -1,12 +1,14 @@
 -- Retire tasks whose token still owns them: hot row out, history row in, locks released, waiting clients told.
--- Returns the ids whose token did not own the task (nothing was changed for them) and the names of tasks made ready.
+-- Returns the ids whose token did not own the task (nothing was changed for them) and what grant_lines returns: the
+-- names of tasks made ready, and those that `p_taker`, the node that finishes, was given at once.
 --
 -- Promise: fenced by the token; waits for no dispatcher (see release). A task somebody asked to cancel ends canceled,
 -- whatever its code made of it.
 -- The join is written with ANY so that only probes of the index can serve it, see docs/decisions/0005.
 -- Lock order: own task rows, then as release. Nobody waits for a running task's row while holding a grant latch.
 CREATE OR REPLACE FUNCTION latchwork.finish(
-    p_node uuid, p_outcomes json, p_notify boolean, OUT refused uuid[], OUT ready text[]
+    p_outcomes json, p_taker latchwork.taker, p_notify boolean,
+    OUT refused uuid[], OUT ready text[], OUT claimed json[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_done      uuid[];
@@ -38,7 +40,8 @@ BEGIN
       INTO v_done, refused, v_resources, v_tickets, v_exclusive
       FROM (SELECT array_agg(r.resource), array_agg(r.ticket), array_agg(r.exclusive) FROM request r) r;
     IF v_resources IS NOT NULL THEN
-        ready := latchwork.release(v_resources, v_tickets, v_exclusive);
+        SELECT r.ready, r.claimed INTO ready, claimed
+          FROM latchwork.release(v_resources, v_tickets, v_exclusive, p_taker) r;
     END IF;
     PERFORM latchwork.tell_watchers(v_done, p_notify);
 END $$;

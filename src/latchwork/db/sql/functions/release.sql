@@ -1,4 +1,4 @@
--- Give back requests and grant their lines. Returns the names of the tasks that became ready.
+-- Give back requests and grant their lines. Returns what grant_lines returns.
 --
 -- Promise: it never waits for a dispatcher. Per line it tries the dispatch latch (exclusively when an exclusive request
 -- goes, shared when a shared one goes): got, no unseen dispatch is in flight and the line is settled for good. Not got,
@@ -8,14 +8,14 @@
 -- that the readers of a resource everybody shares do not queue up here.
 -- Lock order: gate and dispatch latches by try, grant latches by key (these wait, but are held only inside our own
 -- calls), then rows.
-CREATE OR REPLACE FUNCTION latchwork.release(p_resources text[], p_tickets bigint[], p_exclusive boolean[])
-RETURNS text[]
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION latchwork.release(
+    p_resources text[], p_tickets bigint[], p_exclusive boolean[], p_taker latchwork.taker DEFAULT NULL,
+    OUT ready text[], OUT claimed json[]
+) LANGUAGE plpgsql AS $$
 DECLARE
     v_gate  boolean := pg_try_advisory_xact_lock_shared(latchwork.latch_key(''));
     v_lines text[];
     v_loose text[];
-    v_ready text[];
 BEGIN
     WITH line AS MATERIALIZED (
         SELECT r.resource, bool_or(r.exclusive) AS exclusive
@@ -44,12 +44,11 @@ BEGIN
      USING unnest(p_resources, p_tickets) AS r (resource, ticket)
      WHERE q.resource = ANY (ARRAY[r.resource]) AND q.ticket = r.ticket;  -- ANY: see docs/decisions/0005
     IF v_lines IS NOT NULL THEN
-        v_ready := latchwork.grant_lines(v_lines);
+        SELECT g.ready, g.claimed INTO ready, claimed FROM latchwork.grant_lines(v_lines, p_taker) g;
     END IF;
     IF v_loose IS NOT NULL THEN
         INSERT INTO latchwork.unsettled (resource, due_at)
         SELECT l, clock_timestamp() + interval '2 ms' FROM unnest(v_loose) l
         ON CONFLICT (resource) DO UPDATE SET tries = 0, due_at = EXCLUDED.due_at;
     END IF;
-    RETURN v_ready;
 END $$;

@@ -23,5 +23,5 @@ BEGIN
     UPDATE latchwork.unsettled u
        SET tries = u.tries + 1, due_at = clock_timestamp() + least(2 ^ least(u.tries + 1, 10), 1000) * interval '1 ms'
      WHERE u.resource = ANY (v_lines);
-    RETURN latchwork.grant_lines(v_lines);
+    RETURN (SELECT g.ready FROM latchwork.grant_lines(v_lines) g);
 END $$;
