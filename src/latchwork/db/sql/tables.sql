@@ -17,13 +17,12 @@ CREATE SEQUENCE latchwork.ticket_seq AS bigint;
 CREATE TABLE latchwork.task (
     id           uuid PRIMARY KEY,                 -- made by the client, UUIDv7
     ticket       bigint,                           -- place in every line of its resources; null while scheduled
-    name         text COLLATE "C" NOT NULL CHECK (char_length(name) BETWEEN 1 AND 200),
-    state        text COLLATE "C" NOT NULL DEFAULT 'waiting'
-                 CHECK (state IN ('scheduled', 'waiting', 'running', 'canceling')),
-    priority     smallint NOT NULL DEFAULT 0 CHECK (priority BETWEEN -1000 AND 1000),
-    pending      smallint NOT NULL DEFAULT 0 CHECK (pending >= 0),
-    attempt      integer NOT NULL DEFAULT 0 CHECK (attempt >= 0),
-    timeout_s    double precision CHECK (timeout_s > 0),
+    name         text COLLATE "C" NOT NULL,
+    state        text COLLATE "C" NOT NULL DEFAULT 'waiting',
+    priority     smallint NOT NULL DEFAULT 0,
+    pending      smallint NOT NULL DEFAULT 0,
+    attempt      integer NOT NULL DEFAULT 0,
+    timeout_s    double precision,
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     unblocked_at timestamptz,                      -- when it became ready; never taken back
     started_at   timestamptz,
@@ -33,9 +32,10 @@ CREATE TABLE latchwork.task (
     exclusive    text[] COLLATE "C",               -- null stands for none: most tasks have few locks
     shared       text[] COLLATE "C",
     payload      json NOT NULL,                    -- json and not jsonb: kept to the byte
-    CHECK ((state = 'scheduled') = (ticket IS NULL)),
-    CHECK ((state IN ('running', 'canceling')) = (token IS NOT NULL)),
-    CHECK (unblocked_at IS NULL OR pending = 0)
+    -- One constraint, since each is compiled anew by each statement (3 to 4 us); the domains below check what comes in.
+    CONSTRAINT task_is_whole CHECK (
+        CASE WHEN token IS NULL THEN state IN ('waiting', 'scheduled') ELSE state IN ('running', 'canceling') END
+        AND (unblocked_at IS NULL OR pending = 0))
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
 -- The claim reads this index and nothing else.
@@ -45,7 +45,7 @@ CREATE INDEX task_canceling ON latchwork.task (node) WHERE state = 'canceling';
 
 -- No index here starts with the task: on a skewed table the planner would take it for `ORDER BY … LIMIT 1`.
 CREATE TABLE latchwork.lock_request (
-    resource  text COLLATE "C" NOT NULL CHECK (char_length(resource) BETWEEN 1 AND 200),
+    resource  text COLLATE "C" NOT NULL,
     ticket    bigint NOT NULL,
     exclusive boolean NOT NULL,
     granted   boolean NOT NULL,
@@ -128,9 +128,13 @@ CREATE UNLOGGED TABLE latchwork.watch (
 );
 
 -- The shape of one task in the JSON array that dispatch() takes. Names the caller leaves out are null.
+CREATE DOMAIN latchwork.task_name AS text CHECK (char_length(VALUE) BETWEEN 1 AND 200);
+CREATE DOMAIN latchwork.resource_name AS text CHECK (char_length(VALUE) BETWEEN 1 AND 200);
+CREATE DOMAIN latchwork.priority AS smallint CHECK (VALUE BETWEEN -1000 AND 1000);
+CREATE DOMAIN latchwork.seconds AS double precision CHECK (VALUE > 0 AND VALUE < 'Infinity');
 CREATE TYPE latchwork.new_task AS (
-    id uuid, name text, payload json, exclusive text[], shared text[], priority smallint, timeout_s double precision,
-    parent uuid
+    id uuid, name latchwork.task_name, payload json, exclusive latchwork.resource_name[],
+    shared latchwork.resource_name[], priority latchwork.priority, timeout_s latchwork.seconds, parent uuid
 );
 -- The shape of one outcome in the JSON array that advance() takes.
 CREATE TYPE latchwork.outcome AS (id uuid, token uuid, state text, result json, error json, output text);

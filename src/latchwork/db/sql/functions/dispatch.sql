@@ -33,11 +33,17 @@ BEGIN
         RAISE unique_violation USING MESSAGE = 'a task of this id has been dispatched before and is final',
             HINT = 'Use a new id for a new task.';
     END IF;
-    SELECT array_agg(w.resource), array_agg(w.exclusive) INTO v_resources, v_exclusive
-      FROM (SELECT x.resource, bool_or(x.exclusive) AS exclusive
-              FROM unnest(v_tasks) t, LATERAL (SELECT unnest(t.exclusive), true UNION ALL SELECT unnest(t.shared), false)
-                   AS x (resource, exclusive)
-             GROUP BY x.resource) w;
+    IF cardinality(v_tasks) = 1 THEN
+        v_resources := v_tasks[1].exclusive || v_tasks[1].shared;
+        v_exclusive := array_fill(true, ARRAY[coalesce(cardinality(v_tasks[1].exclusive), 0)])
+                    || array_fill(false, ARRAY[coalesce(cardinality(v_tasks[1].shared), 0)]);
+    ELSE
+        SELECT array_agg(w.resource), array_agg(w.exclusive) INTO v_resources, v_exclusive
+          FROM (SELECT x.resource, bool_or(x.exclusive) AS exclusive
+                  FROM unnest(v_tasks) t, LATERAL (SELECT unnest(t.exclusive), true UNION ALL SELECT unnest(t.shared), false)
+                       AS x (resource, exclusive)
+                 GROUP BY x.resource) w;
+    END IF;
     IF v_resources IS NOT NULL THEN
         PERFORM latchwork.take_latches(v_resources, v_exclusive);
     END IF;
@@ -54,7 +60,8 @@ BEGIN
         END;
         RETURN QUERY SELECT k.* FROM latchwork.known_tasks(p_tasks, v_tasks) k;
     ELSIF cardinality(v_tasks) = 1 THEN
-        RETURN QUERY SELECT p.* FROM latchwork.place_one(v_tasks[1]) p;
+        SELECT p.* INTO id, ticket, ready, created_at FROM latchwork.place_one(v_tasks[1]) p;
+        RETURN NEXT;
     ELSE
         RETURN QUERY SELECT p.* FROM latchwork.place(v_tasks) p;
     END IF;
