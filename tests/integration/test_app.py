@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -277,11 +279,27 @@ def test_no_dsn_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unmigrated_schema_says_what_to_run(fresh_dsn: str) -> None:
-    app = make_app(fresh_dsn)
-    with pytest.raises(SchemaMismatch, match="latchwork migrate"):
-        app.dispatch("noop")
-    app.migrate()
-    assert app.dispatch("noop").ready
+    with make_app(fresh_dsn) as app:
+        with pytest.raises(SchemaMismatch, match="latchwork migrate"):
+            app.dispatch("noop")
+        app.migrate()
+        assert app.dispatch("noop").ready
+
+
+def test_a_program_that_does_not_close_its_app_ends_without_a_word(dsn: str) -> None:
+    program = """
+import sys
+from latchwork import App
+app = App(sys.argv[1])
+task = app.task(name="noop")(lambda: None)
+task.dispatch()
+try:
+    app.wait(task.dispatch(), timeout_s=0.01)
+except TimeoutError:
+    pass
+"""
+    ended = subprocess.run([sys.executable, "-c", program, dsn], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_the_password_of_a_dsn_is_not_shown() -> None:
