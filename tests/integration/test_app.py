@@ -298,7 +298,9 @@ try:
 except TimeoutError:
     pass
 """
-    ended = subprocess.run([sys.executable, "-c", program, dsn], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, dsn], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
